@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install run test check bench format clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+run: install  ## start everything on this machine
+	$(BIN)/linkflow up
+
+test: install  ## all tests (Kafka's need Java and Maven, the browser's need Chromium)
+	$(BIN)/python -m pytest
+
+check: install  ## lint, format, types, import rules, golden files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install  ## W1, W2, W3, W5, W6 on both logs: a table and JSON
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .linkflow
