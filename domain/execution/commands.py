@@ -1,0 +1,97 @@
+"""What can be asked of an execution. The first three arrive by the log; the rest come from its owner.
+
+Every command is decided at `now`: owner's time in ms, the latest tick plus what has passed since, never the wall clock.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from domain.effects import ItemResult
+from domain.execution.events import ErrorInfo, Items, Reply
+
+
+class Command(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """All commands to an execution."""
+
+
+class StartExecution(Command, frozen=True):
+    """Run `workflow_version` of a workflow from `trigger_node` with `items`.
+
+    `fingerprint`: a hash of what was asked; the same execution id with another fingerprint is rejected
+    (`idempotency_mismatch`). `queued_at` comes from the caller and keys the read model's rows.
+    """
+
+    execution_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger_type: str
+    items: Items
+    queued_at: int
+    priority: str = "normal"
+    fingerprint: str = ""
+    reply: Reply = "none"
+    retry_of: str | None = None
+
+
+class CancelExecution(Command, frozen=True):
+    reason: str = ""
+
+
+class GiveVerdict(Command, frozen=True):
+    """A person says what became of an unsafe attempt: happened (with this result), or not (`run_again`, `fail`)."""
+
+    node: str
+    run: int
+    verdict: Literal["happened", "run_again", "fail"]
+    result: Any = None
+
+
+class Begin(Command, frozen=True):
+    """Start a queued execution (its start was put off under pressure)."""
+
+
+class ConcludeAttempt(Command, frozen=True):
+    node: str
+    run: int
+    attempt: int
+    results: list[ItemResult]
+
+
+class AttemptNotStarted(Command, frozen=True):
+    """The attempt was not started within its deadline and never will be: it is safe to make a new one."""
+
+    node: str
+    run: int
+    attempt: int
+
+
+class ConcludeCompute(Command, frozen=True):
+    """What `compute_run` returned in the compute pool, or why the pool could not do it."""
+
+    node: str
+    run: int
+    result: Any
+    error: ErrorInfo | None = None
+
+
+class PassTime(Command, frozen=True):
+    """Fire what is due at `now`: waits, retries, time-outs, attempts whose outcome will never be known."""
+
+
+class Resume(Command, frozen=True):
+    """A new owner goes on: read and idempotent attempts are made anew at once (rule 10), pure work is asked for again."""
+
+
+ExecutionCommand = (
+    StartExecution
+    | CancelExecution
+    | GiveVerdict
+    | Begin
+    | ConcludeAttempt
+    | AttemptNotStarted
+    | ConcludeCompute
+    | PassTime
+    | Resume
+)

@@ -1,0 +1,194 @@
+"""Facts recorded for one execution. Stored names and versions are in schemas/registry.py, not here.
+
+Times are milliseconds since 1970 of the owner's time (ticks, see design.md 6). `items` are lists of
+`{"json": {…}, "binary"?: {…}}`. A *source* is where a run's input came from: (node, run, port, input of this node).
+The queue of ready runs and what merges and loops hold is derived from these facts and the graph, by `evolve`.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from domain.effects import EffectClass, ItemResult
+
+Item = dict[str, Any]
+Items = list[Item]
+Source = tuple[str, int, str, str]
+Reply = Literal["none", "result", "when_done", "with_node"]
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """All events of an execution."""
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a user sees of a failure."""
+
+    code: str
+    message: str
+    node_id: str | None = None
+
+
+class ExecutionQueued(Event, frozen=True):
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger_type: str
+    items: Items
+    queued_at: int
+    priority: str = "normal"
+    fingerprint: str = ""
+    reply: Reply = "none"
+    retry_of: str | None = None
+
+
+class ExecutionStarted(Event, frozen=True):
+    """`deadline`: when the time-out strikes unless the execution waits meanwhile."""
+
+    started_at: int
+    deadline: int | None = None
+
+
+class NodeAttempted(Event, frozen=True):
+    """An attempt of an effect node, recorded before it starts. `indexes`: the items that this attempt is for.
+
+    It may start until `start_by`; past `unknown_after` nobody can be performing it any more.
+    """
+
+    node: str
+    run: int
+    attempt: int
+    effect_class: EffectClass
+    indexes: list[int]
+    start_by: int
+    unknown_after: int
+    sources: list[Source] = []
+
+
+class AttemptConcluded(Event, frozen=True):
+    """Results of some items of an attempt while others are to be tried again, or a result that came after the end."""
+
+    node: str
+    run: int
+    attempt: int
+    results: list[ItemResult]
+    late: bool = False
+
+
+class RetryScheduled(Event, frozen=True):
+    """The items of a run that failed are tried again at `due`."""
+
+    node: str
+    run: int
+    due: int
+    indexes: list[int]
+
+
+class NodeWaiting(Event, frozen=True):
+    """A wait node is parked until `due` (None: until something else wakes it)."""
+
+    node: str
+    run: int
+    due: int | None
+    items: Items
+    sources: list[Source] = []
+
+
+class NodeCompleted(Event, frozen=True):
+    """A run ended well; `outputs` per port (ports without items left out)."""
+
+    node: str
+    run: int
+    outputs: dict[str, Items]
+    sources: list[Source] = []
+    attempts: int = 0
+
+
+class NodeFailed(Event, frozen=True):
+    """A run ended in failure and nothing catches it: the execution ends."""
+
+    node: str
+    run: int
+    error: ErrorInfo
+    sources: list[Source] = []
+    attempts: int = 0
+
+
+class NodeOutcomeUnknown(Event, frozen=True):
+    """An unsafe attempt may or may not have happened. `asked`: a person's verdict is waited for."""
+
+    node: str
+    run: int
+    attempt: int
+    indexes: list[int]
+    asked: bool = False
+
+
+class NodeCancelled(Event, frozen=True):
+    """A run that was under way, parked or queued when the execution ended."""
+
+    node: str
+    run: int
+
+
+class ResponseGiven(Event, frozen=True):
+    """A respond node answers the waiting caller."""
+
+    node: str
+    status: int
+    headers: dict[str, str]
+    body: Any = None
+
+
+class ExecutionParked(Event, frozen=True):
+    """Nothing runs, something waits: the time-out stands still."""
+
+    at: int
+
+
+class ExecutionResumed(Event, frozen=True):
+    at: int
+    deadline: int | None = None
+
+
+class ExecutionCompleted(Event, frozen=True):
+    output: Items
+    at: int
+
+
+class ExecutionFailed(Event, frozen=True):
+    error: ErrorInfo
+    at: int
+
+
+class ExecutionCancelled(Event, frozen=True):
+    at: int
+    reason: str = ""
+
+
+class ExecutionTimedOut(Event, frozen=True):
+    at: int
+    error: ErrorInfo
+
+
+ExecutionEvent = (
+    ExecutionQueued
+    | ExecutionStarted
+    | NodeAttempted
+    | AttemptConcluded
+    | RetryScheduled
+    | NodeWaiting
+    | NodeCompleted
+    | NodeFailed
+    | NodeOutcomeUnknown
+    | NodeCancelled
+    | ResponseGiven
+    | ExecutionParked
+    | ExecutionResumed
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionCancelled
+    | ExecutionTimedOut
+)
+
+TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionTimedOut)

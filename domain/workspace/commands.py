@@ -1,0 +1,27 @@
+"""What can be asked of a workspace (minimal: its keys; members and plans come with accounts)."""
+
+import msgspec
+
+
+class CreateWorkspace(msgspec.Struct, frozen=True, omit_defaults=True):
+    workspace_id: str
+    name: str
+    at: int
+
+
+class AddApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`key_hash`: hex SHA-256 of the key (256 random bits: a plain hash is enough); `prefix`: its first characters."""
+
+    key_id: str
+    key_hash: str
+    prefix: str
+    name: str
+    at: int
+
+
+class RevokeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    key_id: str
+    at: int
+
+
+WorkspaceCommand = CreateWorkspace | AddApiKey | RevokeApiKey

@@ -1,0 +1,24 @@
+"""Facts recorded for one workspace. Times are milliseconds since 1970."""
+
+import msgspec
+
+
+class WorkspaceCreated(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    at: int
+
+
+class ApiKeyAdded(msgspec.Struct, frozen=True, omit_defaults=True):
+    key_id: str
+    key_hash: str
+    prefix: str
+    name: str
+    at: int
+
+
+class ApiKeyRevoked(msgspec.Struct, frozen=True, omit_defaults=True):
+    key_id: str
+    at: int
+
+
+WorkspaceEvent = WorkspaceCreated | ApiKeyAdded | ApiKeyRevoked
