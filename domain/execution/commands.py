@@ -81,7 +81,7 @@ class PassTime(Command, frozen=True):
 
 
 class Resume(Command, frozen=True):
-    """A new owner goes on: read and idempotent attempts are made anew at once (rule 10), pure work is asked for again."""
+    """A new owner goes on: read and idempotent attempts are made anew (rule 10), pure work is asked for again."""
 
 
 ExecutionCommand = (

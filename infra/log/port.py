@@ -38,6 +38,9 @@ Headers = tuple[tuple[str, bytes], ...]
 MAX_RECORD_BYTES = 1_000_000
 """Value and headers together. Payloads over 64 KB are stored outside before the append, so that this is never near."""
 
+MAX_APPEND_BYTES = 4_000_000
+"""All records of one append call together: a call lands as one contiguous run, on Kafka as one batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
