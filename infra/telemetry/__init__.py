@@ -1,0 +1,1 @@
+"""Logs, metrics and traces of all roles. Each is off or cheap unless asked for."""
