@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -32,7 +32,8 @@ CALL_SECONDS = 10.0
 UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a call may raise that leaves its outcome open."""
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
 Woken = Callable[[frozenset[tuple[int, int]] | None], None]
 """Called with the (topic number, partition) that grew; None: any may have (the listening was interrupted)."""
 
