@@ -1,0 +1,66 @@
+"""Connections to PostgreSQL."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Pool = asyncpg.Pool
+    Connection = asyncpg.Connection
+    PooledConnection = asyncpg.pool.PoolConnectionProxy
+
+SEARCH_PATH = "read, public"
+
+CONNECTION_LOST: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""PostgreSQL is away, starting, stopping or full: what was under way is rolled back or unknown; try again later."""
+
+
+async def open_pool(
+    url: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 4,
+    application_name: str = "linkflow",
+    settings: Mapping[str, str] | None = None,
+    timeout: float = 10.0,  # noqa: ASYNC109
+) -> Pool:
+    """A pool whose queries find the read models and the operational tables by their names alone.
+
+    `settings`: further PostgreSQL settings of each session. `timeout`: seconds for one connection to be made.
+    Raises what CONNECTION_LOST lists if PostgreSQL cannot be reached. Close it with `close`.
+    """
+    return await asyncpg.create_pool(
+        url, min_size=min_size, max_size=max_size, timeout=timeout, server_settings=_session(application_name, settings)
+    )
+
+
+async def open_connection(
+    url: str,
+    *,
+    application_name: str = "linkflow",
+    settings: Mapping[str, str] | None = None,
+    timeout: float = 10.0,  # noqa: ASYNC109
+) -> Connection:
+    """One connection with the same session settings as the pool's."""
+    return await asyncpg.connect(url, timeout=timeout, server_settings=_session(application_name, settings))
+
+
+def _session(application_name: str, settings: Mapping[str, str] | None) -> dict[str, Any]:
+    # No just-in-time compilation: every query here is short, and compiling costs more than running.
+    return {"search_path": SEARCH_PATH, "application_name": application_name, "jit": "off", **(settings or {})}

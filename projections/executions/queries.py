@@ -1,0 +1,107 @@
+"""Reads of executions."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from projections.connection import Connection, Row, as_uuid
+from projections.sql import load_queries
+
+_SQL = load_queries(__package__)
+
+
+class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list. `error`: JSON text {code, message, node_id?} or None."""
+
+    id: str
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    status: str
+    trigger_type: str
+    trigger_node: str
+    priority: str
+    retry_of: str | None
+    error: str | None
+    queued_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class ExecutionRow(ExecutionSummary, frozen=True, kw_only=True):
+    """`input`, `output`: JSON text, a list of items, or `{"$blob": id}` where it is stored outside; None: not yet."""
+
+    fingerprint: str
+    input: str | None
+    output: str | None
+    stream_version: int
+
+
+async def get_execution(connection: Connection, workspace_id: str, execution_id: str) -> ExecutionRow | None:
+    workspace, execution = as_uuid(workspace_id), as_uuid(execution_id)
+    if workspace is None or execution is None:
+        return None
+    row = await connection.fetchrow(_SQL["get_execution"], execution, workspace)
+    if row is None:
+        return None
+    return ExecutionRow(
+        **_shared(row),
+        fingerprint=row["fingerprint"],
+        input=row["input"],
+        output=row["output"],
+        stream_version=row["stream_version"],
+    )
+
+
+async def find_fingerprint(connection: Connection, workspace_id: str, execution_id: str) -> str | None:
+    """The fingerprint of the request that made this execution; None: the read model does not know it."""
+    workspace, execution = as_uuid(workspace_id), as_uuid(execution_id)
+    if workspace is None or execution is None:
+        return None
+    found: str | None = await connection.fetchval(_SQL["find_fingerprint"], execution, workspace)
+    return found
+
+
+async def list_executions(
+    connection: Connection,
+    workspace_id: str,
+    *,
+    workflow_id: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    before: tuple[datetime, str] | None = None,
+) -> list[ExecutionSummary]:
+    """Newest first by (queued_at, id); `since` ≤ queued_at < `until`; `before`: (queued_at, id) of the last one."""
+    arguments: list[Any] = []
+    filters: list[str] = []
+
+    def where(condition: str, *values: Any) -> None:
+        numbers = range(len(arguments) + 1, len(arguments) + len(values) + 1)
+        filters.append(condition.format(*(f"${number}" for number in numbers)))
+        arguments.extend(values)
+
+    ids = [as_uuid(text) for text in (workspace_id, workflow_id, before and before[1]) if text is not None]
+    if None in ids:
+        return []
+    where("workspace_id = {}", as_uuid(workspace_id))
+    if workflow_id is not None:
+        where("workflow_id = {}", as_uuid(workflow_id))
+    if status is not None:
+        where("status = {}" if status == "completed" else "status = {} AND status <> 'completed'", status)
+    if since is not None:
+        where("queued_at >= {}", since)
+    if until is not None:
+        where("queued_at < {}", until)
+    if before is not None:
+        where("(queued_at, id) < ({}, {})", before[0], as_uuid(before[1]))
+        # Said twice, because only this one lets the planner leave later months out.
+        where("queued_at <= {}", before[0])
+    query = _SQL["list_executions"].format(filters=" AND ".join(filters), limit=f"${len(arguments) + 1}")
+    return [ExecutionSummary(**_shared(row)) for row in await connection.fetch(query, *arguments, limit)]
+
+
+def _shared(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ExecutionSummary.__struct_fields__}

@@ -1,0 +1,15 @@
+-- name: get_execution
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, trigger_type, trigger_node, priority,
+       fingerprint, retry_of::text, input::text, output::text, error::text, queued_at, started_at, completed_at, stream_version
+FROM executions WHERE id = $1 AND workspace_id = $2;
+
+-- name: find_fingerprint
+SELECT fingerprint FROM executions WHERE id = $1 AND workspace_id = $2;
+
+-- name: list_executions
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, trigger_type, trigger_node, priority,
+       retry_of::text, error::text, queued_at, started_at, completed_at
+FROM executions
+WHERE {filters}
+ORDER BY queued_at DESC, id DESC
+LIMIT {limit};
