@@ -83,6 +83,7 @@ class SentCommand(msgspec.Struct, frozen=True, omit_defaults=True):
     stream: str
     data: msgspec.Raw
     tv: int = 1
+    blobs: dict[str, str] = {}
 
 
 class CommitRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,153 @@
+"""The machinery of the registry: wire names and versions ↔ classes, old versions lifted on their JSON.
+
+A `Codec` is built once from its table and refuses a table that is inconsistent. Reading and writing are lookups in
+dictionaries and cached encoders: this is on the path of every event.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from schemas.errors import (
+    DECODING_ERRORS,
+    ENCODING_ERRORS,
+    MalformedRecord,
+    MissingBlob,
+    UnencodableRecord,
+    UnknownRecord,
+)
+from schemas.payloads import NO_BLOBS, PAYLOAD_FIELDS, SPILL_OVER, Spill, join, split
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Lifts the JSON object of version v to version v + 1: pure, no defaults from outside."""
+
+NO_FIELDS: Mapping[str, str] = {}
+_encode = msgspec.json.Encoder().encode
+_as_json = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One class: its wire name, its current version, and how older versions are lifted, one step each.
+
+    `upcasters[v]` takes version v to v + 1; there is one for every version below the current one.
+    """
+
+    name: str
+    type: type[msgspec.Struct]
+    version: int = 1
+    upcasters: Mapping[int, Upcaster] | None = None
+
+    @property
+    def payload_fields(self) -> frozenset[str]:
+        return PAYLOAD_FIELDS.intersection(self.type.__struct_fields__)
+
+
+class Codec:
+    """Encodes and decodes the classes of one table."""
+
+    __slots__ = ("_decoders", "_fillers", "_writers", "entries")
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._writers: dict[type, tuple[str, int, frozenset[str]]] = {}
+        self._decoders: dict[str, tuple[int, Callable[[Any], Any]]] = {}
+        self._fillers: dict[str, dict[str, bytes]] = {}
+        for entry in entries:
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        if entry.name in self.entries:
+            raise ValueError(f"{entry.name} is registered twice")
+        if entry.type in self._writers:
+            raise ValueError(f"{entry.type.__name__} is registered twice")
+        if set(entry.upcasters or ()) != set(range(1, entry.version)):
+            raise ValueError(f"{entry.name} version {entry.version} needs an upcaster for each version before it")
+        self.entries[entry.name] = entry
+        self._writers[entry.type] = (entry.name, entry.version, entry.payload_fields)
+        self._decoders[entry.name] = (entry.version, msgspec.json.Decoder(entry.type).decode)
+        self._fillers[entry.name] = {
+            field.encode_name: _empty(field.type)
+            for field in msgspec.structs.fields(entry.type)
+            if field.encode_name in PAYLOAD_FIELDS and field.required
+        }
+
+    def encode(
+        self, value: Any, spill: Spill | None = None, over: int = SPILL_OVER
+    ) -> tuple[str, int, msgspec.Raw, dict[str, str]]:
+        """Wire name, version, data, blobs. Raises UnknownRecord (not registered), UnencodableRecord."""
+        try:
+            name, version, payloads = self._writers[type(value)]
+        except KeyError:
+            raise UnknownRecord(type(value).__name__, 0, "this class is not registered") from None
+        try:
+            data = _encode(value)
+        except ENCODING_ERRORS as error:
+            raise UnencodableRecord(name, error) from error
+        if len(data) > over and spill is not None and payloads:
+            data, blobs = split(data, payloads, spill, over)
+            return name, version, msgspec.Raw(data), blobs
+        return name, version, msgspec.Raw(data), {}
+
+    def decode(
+        self,
+        name: str,
+        version: int,
+        data: msgspec.Raw,
+        outside: Mapping[str, str] = NO_FIELDS,
+        blobs: Mapping[str, bytes] = NO_BLOBS,
+    ) -> Any:
+        """The object. `outside`: field → blob id; `blobs`: blob id → its bytes.
+
+        Raises UnknownRecord, MalformedRecord, MissingBlob.
+        """
+        try:
+            current, decode = self._decoders[name]
+        except KeyError:
+            raise UnknownRecord(name, version, "no such type") from None
+        try:
+            if outside:
+                data = msgspec.Raw(join(data, _contents(name, outside, blobs)))
+            if version == current:
+                return decode(data)
+            return self._upcast(self.entries[name], version, data)
+        except DECODING_ERRORS as error:
+            raise MalformedRecord.of(name, version, error) from error
+
+    def decode_bare(self, name: str, version: int, data: msgspec.Raw, outside: Mapping[str, str]) -> Any:
+        """As `decode`, with the fields that are stored outside left empty ([], {} or None)."""
+        fillers = self._fillers.get(name)
+        if outside and fillers is not None:
+            absent = {field: fillers[field] for field in outside if field in fillers}
+            try:
+                data = msgspec.Raw(join(data, absent))
+            except DECODING_ERRORS as error:
+                raise MalformedRecord.of(name, version, error) from error
+        return self.decode(name, version, data)
+
+    def _upcast(self, entry: Entry, version: int, data: msgspec.Raw) -> Any:
+        if not 1 <= version < entry.version:
+            raise UnknownRecord(entry.name, version, f"this program knows versions 1 to {entry.version}")
+        value = _as_json(data)
+        if not isinstance(value, dict):
+            raise MalformedRecord(entry.name, version, "", "is not an object")
+        for step in range(version, entry.version):
+            value = (entry.upcasters or {})[step](value)
+        return msgspec.convert(value, entry.type, strict=True)
+
+
+def _contents(name: str, outside: Mapping[str, str], blobs: Mapping[str, bytes]) -> dict[str, bytes]:
+    contents = {}
+    for field, blob in outside.items():
+        try:
+            contents[field] = blobs[blob]
+        except KeyError:
+            raise MissingBlob(name, field, blob) from None
+    return contents
+
+
+def _empty(kind: Any) -> bytes:
+    origin = getattr(kind, "__origin__", kind)
+    return b"[]" if origin is list else b"{}" if origin is dict else b"null"

@@ -1,0 +1,155 @@
+"""The wire name and version of every event and command, and the way between objects and records.
+
+Names and versions stand on the log for ever: a class may be renamed or moved, its line here may not. To change the
+fields of a stored type other than by adding optional ones: raise its version here, add the upcaster from the version
+before (a pure function on the JSON object), run `python -m schemas.generate` and `python -m tests.golden.add`.
+
+Some commands come only from the owner of a partition and never by the log: they have names (for tools and traces) but
+`decode_command_data` refuses them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from domain.decision import OutgoingCommand
+from domain.execution import commands as execution_commands
+from domain.execution import events as execution
+from domain.workflow import commands as workflow_commands
+from domain.workflow import events as workflow
+from domain.workspace import commands as workspace_commands
+from domain.workspace import events as workspace
+from schemas.codec import Codec, Entry
+from schemas.envelope import CommandRecord, CommitRecord, EventRecord, SentCommand
+from schemas.errors import UnknownRecord
+from schemas.payloads import NO_BLOBS, SPILL_OVER, Spill
+
+EVENTS = Codec(
+    [
+        Entry("execution.queued", execution.ExecutionQueued),
+        Entry("execution.started", execution.ExecutionStarted),
+        Entry("execution.node_attempted", execution.NodeAttempted),
+        Entry("execution.attempt_concluded", execution.AttemptConcluded),
+        Entry("execution.retry_scheduled", execution.RetryScheduled),
+        Entry("execution.node_waiting", execution.NodeWaiting),
+        Entry("execution.node_completed", execution.NodeCompleted),
+        Entry("execution.node_failed", execution.NodeFailed),
+        Entry("execution.node_outcome_unknown", execution.NodeOutcomeUnknown),
+        Entry("execution.node_cancelled", execution.NodeCancelled),
+        Entry("execution.response_given", execution.ResponseGiven),
+        Entry("execution.parked", execution.ExecutionParked),
+        Entry("execution.resumed", execution.ExecutionResumed),
+        Entry("execution.completed", execution.ExecutionCompleted),
+        Entry("execution.failed", execution.ExecutionFailed),
+        Entry("execution.cancelled", execution.ExecutionCancelled),
+        Entry("execution.timed_out", execution.ExecutionTimedOut),
+        Entry("workflow.created", workflow.WorkflowCreated),
+        Entry("workflow.version_added", workflow.WorkflowVersionAdded),
+        Entry("workflow.activated", workflow.WorkflowActivated),
+        Entry("workflow.deactivated", workflow.WorkflowDeactivated),
+        Entry("workflow.archived", workflow.WorkflowArchived),
+        Entry("workspace.created", workspace.WorkspaceCreated),
+        Entry("workspace.api_key_added", workspace.ApiKeyAdded),
+        Entry("workspace.api_key_revoked", workspace.ApiKeyRevoked),
+    ]
+)
+
+COMMANDS = Codec(
+    [
+        Entry("execution.start", execution_commands.StartExecution),
+        Entry("execution.cancel", execution_commands.CancelExecution),
+        Entry("execution.give_verdict", execution_commands.GiveVerdict),
+        Entry("execution.begin", execution_commands.Begin),
+        Entry("execution.conclude_attempt", execution_commands.ConcludeAttempt),
+        Entry("execution.attempt_not_started", execution_commands.AttemptNotStarted),
+        Entry("execution.conclude_compute", execution_commands.ConcludeCompute),
+        Entry("execution.pass_time", execution_commands.PassTime),
+        Entry("execution.resume", execution_commands.Resume),
+        Entry("workflow.create", workflow_commands.CreateWorkflow),
+        Entry("workflow.update", workflow_commands.UpdateWorkflow),
+        Entry("workflow.activate", workflow_commands.ActivateWorkflow),
+        Entry("workflow.deactivate", workflow_commands.DeactivateWorkflow),
+        Entry("workflow.archive", workflow_commands.ArchiveWorkflow),
+        Entry("workspace.create", workspace_commands.CreateWorkspace),
+        Entry("workspace.add_api_key", workspace_commands.AddApiKey),
+        Entry("workspace.revoke_api_key", workspace_commands.RevokeApiKey),
+    ]
+)
+
+OWNER_ONLY = frozenset(
+    {
+        "execution.begin",
+        "execution.conclude_attempt",
+        "execution.attempt_not_started",
+        "execution.conclude_compute",
+        "execution.pass_time",
+        "execution.resume",
+    }
+)
+"""Commands that the owner of a partition gives to its own deciders; on the log they would be a forgery."""
+
+
+def encode_event(event: Any, *, spill: Spill | None = None, over: int = SPILL_OVER) -> EventRecord:
+    """The record of an event. Payload fields of more than `over` bytes go to `spill`, which returns their blob ids.
+
+    Without `spill` nothing moves out. Raises UnknownRecord, UnencodableRecord.
+    """
+    name, version, data, blobs = EVENTS.encode(event, spill, over)
+    return EventRecord(name, data, version, blobs)
+
+
+def decode_event(record: EventRecord, blobs: Mapping[str, bytes] = NO_BLOBS) -> Any:
+    """The event, lifted to its current version. `blobs`: blob id → bytes, for all of `blobs_of(record)`.
+
+    Raises UnknownRecord, MalformedRecord, MissingBlob.
+    """
+    return EVENTS.decode(record.type, record.v, record.data, record.blobs, blobs)
+
+
+def decode_event_bare(record: EventRecord) -> Any:
+    """The event with the fields that are stored outside left empty; `record.blobs` names them (for projections)."""
+    return EVENTS.decode_bare(record.type, record.v, record.data, record.blobs)
+
+
+def encode_command(command: Any) -> tuple[str, int, msgspec.Raw]:
+    """Type, tv and data of a command, everything inside. Raises UnknownRecord, UnencodableRecord."""
+    return COMMANDS.encode(command)[:3]
+
+
+def command_record(
+    command: Any,
+    *,
+    id: str,  # noqa: A002 - the field's name
+    stream: str,
+    workspace: str,
+    made: int,
+    actor: str = "",
+    correlation: str = "",
+    spill: Spill | None = None,
+    over: int = SPILL_OVER,
+) -> CommandRecord:
+    """The record of a command to be appended; large payload fields go to `spill`. Raises as `encode_event`."""
+    name, version, data, blobs = COMMANDS.encode(command, spill, over)
+    return CommandRecord(id, name, stream, workspace, made, data, version, actor, correlation, blobs)
+
+
+def sent_command(outgoing: OutgoingCommand, *, spill: Spill | None = None, over: int = SPILL_OVER) -> SentCommand:
+    """The record, inside a commit, of a command for another stream (rule 13)."""
+    name, version, data, blobs = COMMANDS.encode(outgoing.command, spill, over)
+    return SentCommand(outgoing.id, name, outgoing.stream, data, version, blobs)
+
+
+def decode_command_data(record: CommandRecord | SentCommand, blobs: Mapping[str, bytes] = NO_BLOBS) -> Any:
+    """The command, its data checked against its type. Raises UnknownRecord, MalformedRecord, MissingBlob."""
+    if record.type in OWNER_ONLY:
+        raise UnknownRecord(record.type, record.tv, "comes only from the owner of a partition, never by the log")
+    return COMMANDS.decode(record.type, record.tv, record.data, record.blobs, blobs)
+
+
+def blobs_of(record: EventRecord | CommandRecord | SentCommand | CommitRecord) -> list[str]:
+    """The ids of all blobs that decoding this record needs, each once."""
+    if isinstance(record, CommitRecord):
+        parts: Iterable[EventRecord | SentCommand] = [*record.events, *record.commands]
+        return list(dict.fromkeys(blob for part in parts if part.blobs for blob in part.blobs.values()))
+    return list(dict.fromkeys(record.blobs.values()))
