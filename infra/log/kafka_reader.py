@@ -1,0 +1,239 @@
+"""Reads Kafka partitions by long polls that end as soon as there is a record.
+
+The library's consumer can hold a partition back for a whole poll: after a seek, and while another partition's records
+wait for their reader. Here a partition that no poll under way covers gets one at once, on a further connection.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+from infra.log.kafka_connection import UNAVAILABLE, TopicNames, bounded, unavailable
+from infra.log.port import LogError, LogUnavailable, OffsetOutOfRange, Record, Topic
+
+logger = logging.getLogger(__name__)
+
+POLL_MS = 500
+POLL_BYTES = 4_000_000
+PARTITION_BYTES = 1_000_000
+BUFFER_BYTES = 500_000
+"""A partition whose reader has so much before it is not asked for more."""
+LANES = 3
+"""Polls under way at one broker: one covers what was known when it began, the others what came since."""
+BACKOFF_SECONDS = 0.1
+
+_OUT_OF_RANGE = 1
+_READ_UNCOMMITTED = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    topic: Topic
+    partition: int
+    offset: int
+    """The next record to ask the broker for; what is before it waits in `chunks`."""
+    paused: bool = False
+    covered: bool = False
+    chunks: deque[tuple[int, Iterator[Record]]] = field(default_factory=deque)
+    """(bytes, records) of each answer, decoded as they are read."""
+    buffered: int = 0
+    error: OffsetOutOfRange | None = None
+
+
+class KafkaReader:
+    """A Reader on connections of its own of a shared client."""
+
+    def __init__(self, client: AIOKafkaClient, names: TopicNames) -> None:
+        self._client = client
+        self._names = names
+        self._places: dict[tuple[Topic, int], _Place] = {}
+        self._wake = asyncio.Event()
+        self._polls: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._backing_off: asyncio.Task[None] | None = None
+        self._error: LogError | None = None
+        self._turn = 0
+        self._closed = False
+
+    def seek(self, topic: Topic, partition: int, offset: int) -> None:
+        before = self._places.get((topic, partition))
+        self._places[topic, partition] = _Place(topic, partition, offset, paused=before is not None and before.paused)
+        self._wake.set()
+
+    def forget(self, topic: Topic, partition: int) -> None:
+        self._places.pop((topic, partition), None)
+
+    def pause(self, topic: Topic, partition: int) -> None:
+        if place := self._places.get((topic, partition)):
+            place.paused = True
+
+    def resume(self, topic: Topic, partition: int) -> None:
+        if place := self._places.get((topic, partition)):
+            place.paused = False
+            self._wake.set()
+
+    async def read(self, *, max_records: int = 500, timeout: float | None = None) -> list[Record]:
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    if self._closed:
+                        raise LogUnavailable("this reader is closed")
+                    self._wake.clear()
+                    records = self._take(max_records)
+                    self._start_polls()
+                    if records:
+                        return records
+                    if self._error is not None:
+                        error, self._error = self._error, None
+                        raise error
+                    await self._wake.wait()
+        except TimeoutError:
+            return []
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        tasks = [*self._polls.values(), *([self._backing_off] if self._backing_off else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for key in [key for key in self._client._conns if key[1] and key[1][0] is self]:
+            await bounded(_close_connection(self._client, key))
+
+    def _take(self, max_records: int) -> list[Record]:
+        """A share of what each partition has; who comes first changes with each call."""
+        ready = [place for place in self._places.values() if place.chunks and not place.paused]
+        share = max(1, max_records // max(1, len(ready)))
+        start = self._turn % max(1, len(ready))
+        self._turn += 1
+        records: list[Record] = []
+        for place in (*ready[start:], *ready[:start]):
+            limit = min(share, max_records - len(records))
+            while limit > 0 and place.chunks:
+                size, chunk = place.chunks[0]
+                taken = list(itertools.islice(chunk, limit))
+                if len(taken) < limit:
+                    place.chunks.popleft()
+                    place.buffered -= size
+                limit -= len(taken)
+                records += taken
+        if not records:
+            for place in self._places.values():
+                if place.error is not None and not place.paused:
+                    raise place.error
+        return records
+
+    def _start_polls(self) -> None:
+        """Poll for every partition that is not covered, at its leader, if there is a lane."""
+        if self._backing_off is not None or self._closed:
+            return
+        due: dict[int, list[_Place]] = {}
+        for place in self._places.values():
+            if place.covered or place.error is not None or place.buffered >= BUFFER_BYTES:
+                continue
+            leader = self._client.cluster.leader_for_partition(
+                TopicPartition(self._names[place.topic], place.partition)
+            )
+            if leader is None or leader == -1:
+                self._back_off(LogUnavailable(f"{place.topic}/{place.partition} has no leader now"))
+                return
+            due.setdefault(leader, []).append(place)
+        for leader, places in due.items():
+            lane = next((lane for lane in range(LANES) if (leader, lane) not in self._polls), None)
+            if lane is not None:
+                for place in places:
+                    place.covered = True
+                self._polls[leader, lane] = asyncio.create_task(self._poll(leader, lane, places), name="log reader")
+
+    async def _poll(self, leader: int, lane: int, places: list[_Place]) -> None:
+        try:
+            request = self._request(places)
+            response = await self._client.send(leader, request, group=(self, lane))
+            self._receive(response, places)
+        except UNAVAILABLE as error:
+            self._back_off(unavailable(error))
+        except Exception as error:
+            logger.exception("reading the log failed")
+            self._back_off(unavailable(error))
+        finally:
+            for place in places:
+                place.covered = False
+            del self._polls[leader, lane]
+        self._start_polls()
+
+    def _request(self, places: list[_Place]) -> FetchRequest:
+        topics: dict[str, list[tuple[int, int, int]]] = {}
+        start = self._turn % len(places)  # an answer is filled in the order of the request: in turns
+        for place in (*places[start:], *places[:start]):
+            wanted = (place.partition, place.offset, PARTITION_BYTES)
+            topics.setdefault(self._names[place.topic], []).append(wanted)
+        return FetchRequest(POLL_MS, 1, POLL_BYTES, _READ_UNCOMMITTED, list(topics.items()))
+
+    def _receive(self, response: Any, places: list[_Place]) -> None:
+        asked = {(self._names[place.topic], place.partition): place for place in places}
+        for topic, partitions in response.topics:
+            for partition, error_code, *_, raw in partitions:
+                place = asked[topic, partition]
+                if self._places.get((place.topic, partition)) is not place:
+                    continue  # moved or forgotten meanwhile
+                if error_code == _OUT_OF_RANGE:
+                    place.error = OffsetOutOfRange(f"{place.topic}/{partition} has no offset {place.offset}")
+                    self._wake.set()
+                elif error_code:
+                    self._back_off(unavailable(for_code(error_code)()))
+                elif raw:
+                    self._buffer(place, raw)
+
+    def _buffer(self, place: _Place, raw: bytes) -> None:
+        records = MemoryRecords(raw)
+        batches = []
+        while records.has_next():
+            batches.append(records.next_batch())
+        if not all(batch.validate_crc() for batch in batches):
+            self._back_off(LogUnavailable(f"{place.topic}/{place.partition}: an answer arrived corrupt"))
+        elif batches:
+            place.chunks.append((len(raw), _decode(place.topic, place.partition, batches, place.offset)))
+            place.buffered += len(raw)
+            place.offset = batches[-1].next_offset
+            self._wake.set()
+
+    def _back_off(self, error: LogError) -> None:
+        """Tell the reader, ask for fresh metadata, and go on a little later."""
+        self._error = error
+        self._wake.set()
+        if self._backing_off is None and not self._closed:
+            self._backing_off = asyncio.create_task(self._recover(), name="log reader back-off")
+
+    async def _recover(self) -> None:
+        try:
+            await self._client.force_metadata_update()
+            await asyncio.sleep(BACKOFF_SECONDS)
+        finally:
+            self._backing_off = None
+        self._start_polls()
+
+
+def _decode(topic: Topic, partition: int, batches: list[Any], start: int) -> Iterator[Record]:
+    """The records of `batches` from offset `start` on (an answer begins with the batch that has the offset)."""
+    for batch in batches:
+        if batch.is_control_batch:
+            continue
+        for record in batch:
+            if record.offset >= start:
+                headers = tuple(record.headers)
+                yield Record(topic, partition, record.offset, record.timestamp, record.value, headers, record.key)
+
+
+async def _close_connection(client: AIOKafkaClient, key: object) -> None:
+    connection = client._conns.pop(key, None)
+    if connection is not None:
+        await connection.close()
