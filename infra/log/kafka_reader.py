@@ -28,10 +28,11 @@ POLL_BYTES = 4_000_000
 PARTITION_BYTES = 1_000_000
 BUFFER_BYTES = 500_000
 """A partition whose reader has so much before it is not asked for more."""
-LANES = 3
-"""Polls under way at one broker: one covers what was known when it began, the others what came since."""
+LATE_POLL_MS = 20
+"""Two polls may be under way at one broker: the main one, and a short one for what came since that began."""
 BACKOFF_SECONDS = 0.1
 
+_MAIN, _LATE = 0, 1
 _OUT_OF_RANGE = 1
 _READ_UNCOMMITTED = 0
 
@@ -106,7 +107,7 @@ class KafkaReader:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for key in [key for key in self._client._conns if key[1] and key[1][0] is self]:
+        for key in [key for key in self._client._conns if isinstance(key[1], tuple) and key[1][0] is self]:
             await bounded(_close_connection(self._client, key))
 
     def _take(self, max_records: int) -> list[Record]:
@@ -156,7 +157,7 @@ class KafkaReader:
 
     async def _poll(self, leader: int, lane: int, places: list[_Place]) -> None:
         try:
-            request = self._request(places)
+            request = self._request(places, LATE_POLL_MS if lane == _LATE else POLL_MS)
             response = await self._client.send(leader, request, group=(self, lane))
             self._receive(response, places)
         except UNAVAILABLE as error:
@@ -170,13 +171,13 @@ class KafkaReader:
             del self._polls[leader, lane]
         self._start_polls()
 
-    def _request(self, places: list[_Place]) -> FetchRequest:
+    def _request(self, places: list[_Place], wait_ms: int) -> FetchRequest:
         topics: dict[str, list[tuple[int, int, int]]] = {}
         start = self._turn % len(places)  # an answer is filled in the order of the request: in turns
         for place in (*places[start:], *places[:start]):
             wanted = (place.partition, place.offset, PARTITION_BYTES)
             topics.setdefault(self._names[place.topic], []).append(wanted)
-        return FetchRequest(POLL_MS, 1, POLL_BYTES, _READ_UNCOMMITTED, list(topics.items()))
+        return FetchRequest(wait_ms, 1, POLL_BYTES, _READ_UNCOMMITTED, list(topics.items()))
 
     def _receive(self, response: Any, places: list[_Place]) -> None:
         asked = {(self._names[place.topic], place.partition): place for place in places}
