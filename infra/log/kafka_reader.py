@@ -149,8 +149,9 @@ class KafkaReader:
                 return
             due.setdefault(leader, []).append(place)
         for leader, places in due.items():
-            lane = next((lane for lane in range(LANES) if (leader, lane) not in self._polls), None)
-            if lane is not None:
+            # While the short one is under way nothing begins: at its end the main one takes all partitions together.
+            if (leader, _LATE) not in self._polls:
+                lane = _LATE if (leader, _MAIN) in self._polls else _MAIN
                 for place in places:
                     place.covered = True
                 self._polls[leader, lane] = asyncio.create_task(self._poll(leader, lane, places), name="log reader")
