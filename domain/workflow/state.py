@@ -1,0 +1,119 @@
+"""What a workflow's decider has to remember: small, without the documents themselves."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from domain.errors import ImpossibleHistory
+from domain.workflow.events import (
+    WorkflowActivated,
+    WorkflowArchived,
+    WorkflowCreated,
+    WorkflowDeactivated,
+    WorkflowEvent,
+    WorkflowVersionAdded,
+)
+
+WorkflowStatus = Literal["draft", "active", "inactive", "archived"]
+SNAPSHOT_FORMAT = 1
+
+
+class WebhookNode(msgspec.Struct, frozen=True, array_like=True):
+    """A webhook trigger of a version: what an endpoint needs to know of it."""
+
+    node: str
+    method: str
+    respond: str
+
+
+class WebhooksSince(msgspec.Struct, frozen=True, array_like=True):
+    """The webhook triggers from `version` on, until the next entry: most versions do not change them."""
+
+    version: int
+    nodes: tuple[WebhookNode, ...]
+
+
+class Workflow(msgspec.Struct, frozen=True, array_like=True):
+    """`version`: the newest; `endpoints`: node → endpoint id, for ever, so that an endpoint keeps its id."""
+
+    status: WorkflowStatus
+    version: int
+    active_version: int | None
+    fingerprint: str
+    webhooks: tuple[WebhooksSince, ...]
+    endpoints: dict[str, str]
+
+    def webhooks_of(self, version: int) -> tuple[WebhookNode, ...]:
+        """The webhook triggers of a version, in document order."""
+        for entry in reversed(self.webhooks):
+            if entry.version <= version:
+                return entry.nodes
+        return ()
+
+
+def evolve(state: Workflow | None, event: WorkflowEvent) -> Workflow:
+    """The state after `event`. Raises ImpossibleHistory."""
+    if state is None:
+        if not isinstance(event, WorkflowCreated):
+            raise ImpossibleHistory(f"{type(event).__name__} before WorkflowCreated")
+        hooks = (WebhooksSince(1, webhook_nodes(event.document)),)
+        return Workflow("draft", 1, None, event.fingerprint, hooks, {})
+    match event:
+        case WorkflowCreated():
+            raise ImpossibleHistory("WorkflowCreated for a workflow that exists")
+        case WorkflowVersionAdded(version=version, document=document):
+            return msgspec.structs.replace(state, version=version, webhooks=_with_version(state, version, document))
+        case WorkflowActivated(version=version, webhooks=webhooks):
+            endpoints = state.endpoints | {hook.node: hook.endpoint_id for hook in webhooks}
+            return msgspec.structs.replace(state, status="active", active_version=version, endpoints=endpoints)
+        case WorkflowDeactivated():
+            return msgspec.structs.replace(state, status="inactive", active_version=None)
+        case WorkflowArchived():
+            return msgspec.structs.replace(state, status="archived", active_version=None)
+
+
+def webhook_nodes(document: Mapping[str, Any]) -> tuple[WebhookNode, ...]:
+    """The webhook triggers of a stored document that can answer (disabled ones cannot).
+
+    Reads stored documents of any age, so it takes what is there and checks nothing.
+    """
+    return tuple(
+        WebhookNode(node["id"], parameters.get("method", DEFAULT_METHOD), parameters.get("respond", DEFAULT_RESPOND))
+        for node in document.get("nodes", ())
+        if node.get("type") == "webhook" and not node.get("disabled")
+        for parameters in [node.get("parameters") or {}]
+    )
+
+
+DEFAULT_METHOD = "POST"
+DEFAULT_RESPOND = "at_once"
+
+
+def _with_version(state: Workflow, version: int, document: Mapping[str, Any]) -> tuple[WebhooksSince, ...]:
+    if version != state.version + 1:
+        raise ImpossibleHistory(f"version {version} after version {state.version}")
+    nodes = webhook_nodes(document)
+    if nodes == state.webhooks_of(state.version):
+        return state.webhooks
+    return (*state.webhooks, WebhooksSince(version, nodes))
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[int, Workflow]).decode
+
+
+def snapshot(state: Workflow) -> bytes:
+    """The state for a checkpoint."""
+    return _encode((SNAPSHOT_FORMAT, state))
+
+
+def restore(data: bytes) -> Workflow:
+    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
+    try:
+        form, state = _decode(data)
+    except msgspec.MsgspecError as error:
+        raise ImpossibleHistory(f"not a workflow's snapshot: {error}") from error
+    if form != SNAPSHOT_FORMAT:
+        raise ImpossibleHistory(f"a workflow's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
+    return state

@@ -1,0 +1,126 @@
+"""Decides what may happen to a workspace: it is created once, keys are added and revoked.
+
+Outcome codes: invalid_workspace, invalid_api_key, idempotency_mismatch, workspace_not_found, api_key_exists,
+api_key_not_found, wrong_stream.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from domain.decision import DUPLICATE, Decision, Outcome, rejected
+from domain.errors import ImpossibleHistory
+from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, WorkspaceCommand
+from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, WorkspaceCreated, WorkspaceEvent
+
+SNAPSHOT_FORMAT = 1
+MAX_NAME = 200
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class ApiKey(msgspec.Struct, frozen=True, array_like=True):
+    key_hash: str
+    revoked: bool = False
+
+
+class Workspace(msgspec.Struct, frozen=True, array_like=True):
+    """`keys`: key id → key, revoked ones too, so that an id never means two keys."""
+
+    name: str
+    keys: dict[str, ApiKey]
+
+
+def decide(command: WorkspaceCommand, state: Workspace | None, *, workspace: str, stream_id: str) -> Decision:
+    """Answer a command from `workspace` to the workspace of `stream_id`; refusals are outcomes, never exceptions."""
+    if stream_id != f"workspace-{workspace}":
+        return _refused(state, rejected("wrong_stream", "a workspace can only ask for itself"))
+    if isinstance(command, CreateWorkspace):
+        return _create(command, state, workspace)
+    if state is None:
+        return _refused(state, rejected("workspace_not_found", "there is no such workspace"))
+    match command:
+        case AddApiKey():
+            return _add_key(command, state)
+        case RevokeApiKey(key_id=key_id, at=at):
+            key = state.keys.get(key_id)
+            if key is None:
+                return _refused(state, rejected("api_key_not_found", "this workspace has no such key"))
+            return _refused(state, DUPLICATE) if key.revoked else _decided(state, [ApiKeyRevoked(key_id, at)])
+        case _:
+            assert_never(command)
+
+
+def _create(command: CreateWorkspace, state: Workspace | None, workspace: str) -> Decision:
+    if command.workspace_id != workspace:
+        return _refused(state, rejected("wrong_stream", f"workspace {command.workspace_id} does not live here"))
+    if state is not None:
+        if state.name == command.name:
+            return _refused(state, DUPLICATE)
+        return _refused(state, rejected("idempotency_mismatch", f"the workspace exists under the name {state.name}"))
+    if not 1 <= len(command.name.strip()) <= MAX_NAME:
+        problem = ("name", f"takes 1 to {MAX_NAME} characters")
+        return _refused(state, rejected("invalid_workspace", "the workspace's name is not valid", [problem]))
+    return _decided(state, [WorkspaceCreated(command.name, command.at)])
+
+
+def _add_key(command: AddApiKey, state: Workspace) -> Decision:
+    known = state.keys.get(command.key_id)
+    if known is not None:
+        if known.key_hash == command.key_hash:
+            return _refused(state, DUPLICATE)
+        return _refused(state, rejected("idempotency_mismatch", "the same id was used for another key"))
+    if not _HASH.fullmatch(command.key_hash):
+        problem = ("key_hash", "takes the key's SHA-256 as 64 lower-case hex digits")
+        return _refused(state, rejected("invalid_api_key", "the key is not valid", [problem]))
+    if any(key.key_hash == command.key_hash for key in state.keys.values()):
+        return _refused(state, rejected("api_key_exists", "this key was added under another id"))
+    return _decided(state, [ApiKeyAdded(command.key_id, command.key_hash, command.prefix, command.name, command.at)])
+
+
+def evolve(state: Workspace | None, event: WorkspaceEvent) -> Workspace:
+    """The state after `event`. Raises ImpossibleHistory."""
+    if state is None:
+        if not isinstance(event, WorkspaceCreated):
+            raise ImpossibleHistory(f"{type(event).__name__} before WorkspaceCreated")
+        return Workspace(event.name, {})
+    match event:
+        case WorkspaceCreated():
+            raise ImpossibleHistory("WorkspaceCreated for a workspace that exists")
+        case ApiKeyAdded(key_id=key_id, key_hash=key_hash):
+            return Workspace(state.name, state.keys | {key_id: ApiKey(key_hash)})
+        case ApiKeyRevoked(key_id=key_id):
+            if key_id not in state.keys:
+                raise ImpossibleHistory(f"key {key_id} was revoked but never added")
+            return Workspace(state.name, state.keys | {key_id: ApiKey(state.keys[key_id].key_hash, revoked=True)})
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[int, Workspace]).decode
+
+
+def snapshot(state: Workspace) -> bytes:
+    """The state for a checkpoint."""
+    return _encode((SNAPSHOT_FORMAT, state))
+
+
+def restore(data: bytes) -> Workspace:
+    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
+    try:
+        form, state = _decode(data)
+    except msgspec.MsgspecError as error:
+        raise ImpossibleHistory(f"not a workspace's snapshot: {error}") from error
+    if form != SNAPSHOT_FORMAT:
+        raise ImpossibleHistory(f"a workspace's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
+    return state
+
+
+def _decided(state: Workspace | None, events: Sequence[WorkspaceEvent]) -> Decision:
+    for event in events:
+        state = evolve(state, event)
+    return Decision(events, state)
+
+
+def _refused(state: Workspace | None, outcome: Outcome) -> Decision:
+    return Decision((), state, outcome)

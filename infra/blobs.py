@@ -1,0 +1,117 @@
+"""Where large fields of records are kept: stored before the append, loaded before the decision or the answer.
+
+A blob's id is the hash of its workspace and its bytes (schemas.payloads.blob_id): the same blob is stored once, it
+never changes, and who does not belong to the workspace does not get it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from infra.postgres.pool import Pool
+
+
+class BlobStore(Protocol):
+    """Stores blobs for ever, or until housekeeping finds that nothing names them."""
+
+    async def put_many(self, workspace: str, blobs: Mapping[str, bytes]) -> None:
+        """Store `blobs` (id → bytes), durably once this returns. Storing a blob again does nothing."""
+        ...
+
+    async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        """The bytes of each id. Raises BlobsMissing if the workspace has one of them not."""
+        ...
+
+
+class BlobsMissing(Exception):
+    """Blobs that a record names are not in the store (of that workspace)."""
+
+    code = "missing_blob"
+
+    def __init__(self, ids: Collection[str]) -> None:
+        super().__init__(f"not in the blob store: {', '.join(sorted(ids))}")
+        self.ids = frozenset(ids)
+
+
+class MemoryBlobs:
+    """Blobs in memory, for tests and simulation."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[tuple[str, str], bytes] = {}
+
+    async def put_many(self, workspace: str, blobs: Mapping[str, bytes]) -> None:
+        for key, content in blobs.items():
+            self._blobs.setdefault((workspace, key), content)
+
+    async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        found = {key: self._blobs[workspace, key] for key in ids if (workspace, key) in self._blobs}
+        _check_complete(ids, found)
+        return found
+
+
+class PostgresBlobs:
+    """Blobs in the table `blobs`, those used lately in memory as well (at most `cache_bytes` of them)."""
+
+    def __init__(self, pool: Pool, *, cache_bytes: int = 32_000_000) -> None:
+        self._pool = pool
+        self._cache = _RecentlyUsed(cache_bytes)
+
+    async def put_many(self, workspace: str, blobs: Mapping[str, bytes]) -> None:
+        new = sorted(key for key in blobs if self._cache.get((workspace, key)) is None)
+        if new:
+            # Sorted, so that two processes that store the same blobs cannot block each other in turn.
+            await self._pool.execute(
+                "INSERT INTO blobs (id, workspace, content) SELECT id, $1, content "
+                "FROM unnest($2::text[], $3::bytea[]) AS new (id, content) ON CONFLICT (id) DO NOTHING",
+                workspace,
+                new,
+                [blobs[key] for key in new],
+            )
+        for key in new:
+            self._cache.put((workspace, key), blobs[key])
+
+    async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for key in ids:
+            content = self._cache.get((workspace, key))
+            if content is not None:
+                found[key] = content
+        absent = [key for key in ids if key not in found]
+        if absent:
+            rows = await self._pool.fetch(
+                "SELECT id, content FROM blobs WHERE workspace = $1 AND id = ANY($2::text[])", workspace, absent
+            )
+            for row in rows:
+                found[row["id"]] = row["content"]
+                self._cache.put((workspace, row["id"]), row["content"])
+        _check_complete(ids, found)
+        return found
+
+
+class _RecentlyUsed:
+    """A bounded number of bytes, the least recently used leave first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._entries: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def get(self, key: tuple[str, str]) -> bytes | None:
+        content = self._entries.get(key)
+        if content is not None:
+            self._entries.move_to_end(key)
+        return content
+
+    def put(self, key: tuple[str, str], content: bytes) -> None:
+        if key in self._entries or len(content) > self._limit:
+            return
+        self._entries[key] = content
+        self._size += len(content)
+        while self._size > self._limit:
+            _, oldest = self._entries.popitem(last=False)
+            self._size -= len(oldest)
+
+
+def _check_complete(ids: Collection[str], found: Mapping[str, bytes]) -> None:
+    if len(found) < len(set(ids)):
+        raise BlobsMissing([key for key in ids if key not in found])
