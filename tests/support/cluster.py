@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import psutil
@@ -263,10 +264,13 @@ class Up(Cluster):
         below = sorted((self.home / "data" / "logs").glob("*.log"))
         return super().logs() | {path.name: path.read_bytes()[-4000:].decode("utf-8", "replace") for path in below}
 
-    def database_address(self) -> str:
-        """The embedded PostgreSQL's address, from the file it keeps about itself."""
-        lines = (self.home / "data" / "postgres" / "postmaster.pid").read_text().splitlines()
-        return f"postgresql://linkflow@/linkflow?host={lines[4]}&port={lines[3]}"
+    @property
+    def database_url(self) -> str:
+        """The embedded PostgreSQL's address, from what it and we keep in the data directory."""
+        data = self.home / "data"
+        lines = (data / "postgres" / "postmaster.pid").read_text().splitlines()
+        password = (data / "postgres-password").read_text().strip()
+        return f"postgresql://linkflow:{password}@/postgres?host={quote(lines[4], safe='/')}&port={lines[3]}"
 
 
 def role_of(process: psutil.Process) -> str:
