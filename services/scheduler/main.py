@@ -1,0 +1,117 @@
+"""The scheduler: of all that run one leads, and gives every partition a tick each second."""
+
+import asyncio
+import os
+import platform
+import signal
+import time
+
+import asyncpg
+
+from infra.log import open_log
+from infra.log.port import Log, LogError, LogMismatch
+from infra.postgres.pool import CONNECTION_LOST
+from infra.settings import Settings
+from infra.telemetry import metrics
+from infra.telemetry.logs import configure_logs, get_logger
+from services.scheduler.leadership import Leadership
+from services.scheduler.ticker import Ticker
+
+TICK_SECONDS = 1.0
+_CUT_EVERY = 300  # ticks
+_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
+_RETRIED: tuple[type[BaseException], ...] = (LogError, *CONNECTION_LOST, asyncpg.OperatorInterventionError)
+
+log = get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises LogMismatch: the log is not the one of this installation."""
+    configure_logs(settings, settings.member or "scheduler")
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stop_metrics = metrics.serve_metrics(settings)
+    try:
+        await serve(settings, stop)
+    finally:
+        stop_metrics()
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """The scheduler inside a process that handles signals and metrics itself; returns soon after `stop` is set."""
+    attempt = 0
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            source = await open_log(
+                settings.log, database_url=settings.database_url, partitions=settings.partitions,
+                prefix=settings.log_prefix,
+            )  # fmt: skip
+            try:
+                await _stand(settings, source, stop)
+            finally:
+                await source.close()
+        except LogMismatch:
+            raise
+        except _RETRIED as error:
+            attempt = 0 if time.monotonic() - began > 10 else attempt + 1
+            delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+            log.warning("trying again", reason=f"{type(error).__name__}: {error}", seconds=delay)
+            await _wait(stop, delay)
+
+
+async def _stand(settings: Settings, source: Log, stop: asyncio.Event) -> None:
+    """Wait to become the leader, lead; returns when `stop` is set, raises when the lock or the log is lost."""
+    leadership = await Leadership.open(settings.database_url, settings.log_prefix)
+    try:
+        while not await leadership.try_win():
+            await _wait(stop, TICK_SECONDS)
+            if stop.is_set():
+                return
+        await _lead(settings, source, leadership, stop)
+    finally:
+        await leadership.close()
+
+
+async def _lead(settings: Settings, source: Log, leadership: Leadership, stop: asyncio.Event) -> None:
+    leader = settings.member or f"scheduler@{platform.node()}-{os.getpid()}"
+    ticker = await Ticker.open(source, leader, monotonic=_boot_clock, wall=_wall_clock)
+    log.info("leads", leader=leader)
+    last = _boot_clock()
+    metrics.LEADER.set(1)
+    metrics.TICK_AGE.set_function(lambda: (_boot_clock() - last) / 1000)
+    cuts = settings.log == "postgres"  # Kafka cuts by its topic's configuration
+    count, due = 0, time.monotonic()
+    try:
+        while not stop.is_set():
+            await leadership.confirm()
+            await ticker.tick()
+            last = _boot_clock()
+            count += 1
+            if cuts and count % _CUT_EVERY == 0:
+                await ticker.cut()
+            due = max(due + TICK_SECONDS, time.monotonic())
+            await _wait(stop, due - time.monotonic())
+    finally:
+        metrics.LEADER.set(0)
+        await ticker.close()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _boot_clock() -> int:
+    """Milliseconds of a monotonic clock that goes on while the machine is suspended, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock) // 1_000_000
