@@ -80,14 +80,14 @@ COMMANDS = Codec(
 OWNER_ONLY = frozenset(
     {
         "execution.begin",
-        "execution.conclude_attempt",
-        "execution.attempt_not_started",
         "execution.conclude_compute",
         "execution.pass_time",
         "execution.resume",
     }
 )
-"""Commands that the owner of a partition gives to its own deciders; on the log they would be a forgery."""
+"""Commands that the owner of a partition gives to its own deciders; on the log they would be a forgery.
+
+Results of attempts may come by the log: from a worker that lost the partition while it performed them (rule 10)."""
 
 
 def encode_event(event: Any, *, spill: Spill | None = None, over: int = SPILL_OVER) -> EventRecord:
