@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -143,18 +144,23 @@ class PostgresServer:
     def create_database(self) -> str:
         """A fresh database; returns its address."""
         name = f"t_{uuid.uuid4().hex[:12]}"
-        asyncio.run(self._execute(f'CREATE DATABASE "{name}" STRATEGY wal_log'))
+        self._execute(f'CREATE DATABASE "{name}" STRATEGY wal_log')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        asyncio.run(self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)'))
+        self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
-    async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.url())
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+    def _execute(self, statement: str) -> None:
+        async def execute() -> None:
+            connection = await asyncpg.connect(self.url())
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        # In a thread: the caller may have an event loop of its own.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, execute()).result()
 
     @property
     def _group(self) -> int | None:
