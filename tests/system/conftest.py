@@ -1,0 +1,109 @@
+"""Whole systems: a PostgreSQL server and a Kafka broker for the session, a fresh database and prefix for each cluster.
+
+Tests that kill the database or the broker make their own. LINKFLOW_TEST_FULL=1 runs every size as the issue names it;
+without it the longest waits are shorter and some combinations run on one log only.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.cluster import Roles
+from tests.support.kafka import KafkaMissing, kafka_required, open_broker
+from tests.support.postgres import PostgresServer
+from tests.support.stub import Stub
+
+FULL = os.environ.get("LINKFLOW_TEST_FULL", "") == "1"
+LOGS = ["postgres", pytest.param("kafka", marks=pytest.mark.kafka)]
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def system_postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def system_kafka() -> Iterator[str]:
+    try:
+        broker = open_broker()
+    except KafkaMissing as missing:
+        if kafka_required():
+            raise
+        pytest.skip(f"no Kafka broker: {missing}")
+    try:
+        yield f"kafka://{broker.bootstrap}"
+    finally:
+        broker.remove()
+
+
+@pytest.fixture(params=LOGS)
+def log(request: pytest.FixtureRequest) -> str:
+    """Each log in turn, as LINKFLOW_LOG names it."""
+    return _log(request, request.param)
+
+
+@pytest.fixture
+def database_url(system_postgres: PostgresServer) -> Iterator[str]:
+    url = system_postgres.create_database()
+    yield url
+    system_postgres.drop_database(url)
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with Stub() as service:
+        yield service
+
+
+@pytest.fixture
+def roles(tmp_path: Path, database_url: str) -> Callable[..., Roles]:
+    """Makes a cluster of this test's database; the test starts it by `async with`."""
+
+    def make(log: str = "postgres", *, workers: int = 1, **settings: str) -> Roles:
+        return Roles(tmp_path, database_url=database_url, log=log, workers=workers, settings=settings)
+
+    return make
+
+
+@pytest.fixture(scope="session", params=LOGS)
+def shared(
+    request: pytest.FixtureRequest, system_postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Roles]:
+    """One cluster a log for all tests that hurt nobody else."""
+    url = system_postgres.create_database()
+    cluster = Roles(tmp_path_factory.mktemp("shared"), database_url=url, log=_log(request, request.param))
+    try:
+        asyncio.run(cluster.start())
+        yield cluster
+    except BaseException:
+        cluster.show()
+        raise
+    finally:
+        cluster.kill()
+
+
+@pytest.fixture
+async def client(shared: Roles) -> AsyncIterator[Client]:
+    """The shared cluster's client on this test's event loop."""
+    async with Client(shared.url, shared.key) as mine:
+        yield mine
+
+
+def _log(request: pytest.FixtureRequest, name: str) -> str:
+    return str(request.getfixturevalue("system_kafka")) if name == "kafka" else name
