@@ -45,8 +45,7 @@ def run_role(role: str, arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        sys.stderr.write(f"linkflow {role}: {explain(error)}
-")
+        sys.stderr.write(f"linkflow {role}: {explain(error)}\n")
         return 1
     return 0
 
