@@ -1,0 +1,53 @@
+"""What one evaluation may use up, so that no expression can hold up a worker or fill its memory.
+
+Steps are counted where work can multiply (calls of arrow functions, built-ins over data), not at every node: the
+plain path pays nothing.
+"""
+
+from domain.expressions.errors import LIMIT, ExpressionError
+
+STEPS = 100_000
+CALL_DEPTH = 64
+MAX_TEXT = 5_000_000
+MAX_ELEMENTS = 100_000
+MAX_NESTING = 64  # of the source text: parentheses, literals, conditionals, functions
+MAX_TREE = 200  # of the syntax tree: also chains such as a + b + c + …
+MAX_DATA_DEPTH = 200
+MAX_SOURCE = 100_000
+
+
+class Budget:
+    """The steps and call depth left to one evaluation."""
+
+    __slots__ = ("depth", "steps")
+
+    def __init__(self, steps: int = STEPS) -> None:
+        self.steps = steps
+        self.depth = 0
+
+    def charge(self, steps: int) -> None:
+        """Use up some steps. Raises ExpressionError (expression_limit) when none are left."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise too_many_steps()
+
+    def charge_text(self, length: int) -> None:
+        """Pay for a text of so many characters that is about to be made."""
+        if length > MAX_TEXT:
+            raise ExpressionError(LIMIT, f"a text would be longer than {MAX_TEXT:,} characters")
+        if length > 1024:
+            self.charge(length >> 10)
+
+    def charge_elements(self, count: int) -> None:
+        """Pay for a list or an object of so many elements that is about to be made."""
+        if count > MAX_ELEMENTS:
+            raise ExpressionError(LIMIT, f"a list or object would have more than {MAX_ELEMENTS:,} elements")
+        self.charge(1 + (count >> 3))
+
+
+def too_many_steps() -> ExpressionError:
+    return ExpressionError(LIMIT, "the expression takes too many steps; use a code node for heavy work")
+
+
+def too_deep() -> ExpressionError:
+    return ExpressionError(LIMIT, "the expression or its data is nested too deeply")

@@ -1,0 +1,117 @@
+"""What stands behind `value.name` and `value[index]`: plain tables, by type. Nothing reaches Python's attributes."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from domain.expressions import utf16
+from domain.expressions.array_methods import ARRAY_METHODS, MUTATING
+from domain.expressions.conversions import kind_of, to_key, to_text
+from domain.expressions.datetime_methods import DATE_FIELDS, DATE_METHODS
+from domain.expressions.datetimes import DateTime
+from domain.expressions.errors import TYPE, UNSUPPORTED, ExpressionError
+from domain.expressions.limits import Budget
+from domain.expressions.number_methods import BOOLEAN_METHODS, NUMBER_METHODS
+from domain.expressions.object_methods import OBJECT_METHODS
+from domain.expressions.reference_methods import REFERENCE_METHODS, current_item
+from domain.expressions.scope import ItemsReference, Scope
+from domain.expressions.string_methods import STRING_METHODS
+from domain.expressions.values import UNDEFINED, Function, Namespace, Value, forbidden, is_forbidden
+
+Method = Callable[..., Value]
+
+METHODS: Final[Mapping[type, Mapping[str, Method]]] = {
+    str: STRING_METHODS,
+    list: ARRAY_METHODS,
+    dict: OBJECT_METHODS,
+    int: NUMBER_METHODS,
+    float: NUMBER_METHODS,
+    bool: BOOLEAN_METHODS,
+    DateTime: DATE_METHODS,
+    ItemsReference: REFERENCE_METHODS,
+}
+
+
+def member(budget: Budget, value: Value, name: str, text: str) -> Value:
+    """`value.name` for a name that is allowed; `text` is the source of `value`, for the message."""
+    kind = type(value)
+    if kind is dict:
+        return value.get(name, UNDEFINED)
+    if kind is list:
+        return _list_member(value, name)
+    if kind is str:
+        return _text_member(value, name)
+    if value is None or value is UNDEFINED:
+        raise ExpressionError(TYPE, f"cannot read {name[:60]!r} of {kind_of(value)} ({text})")
+    if kind is Namespace or kind is Function:
+        return value.members.get(name, UNDEFINED)
+    if kind is DateTime and name in DATE_FIELDS:
+        return DATE_FIELDS[name](value)
+    if kind is ItemsReference and name == "item":
+        return current_item(value)
+    return _bound(value, name)
+
+
+def _list_member(value: list[Value], name: str) -> Value:
+    if name == "length":
+        return len(value)
+    if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
+        return value[int(name)] if len(name) < 10 and int(name) < len(value) else UNDEFINED
+    return _bound(value, name)
+
+
+def _text_member(value: str, name: str) -> Value:
+    if name == "length":
+        return utf16.length(value)
+    if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
+        units = utf16.widen(value)
+        return units[int(name)] if len(name) < 10 and int(name) < len(units) else UNDEFINED
+    return _bound(value, name)
+
+
+def _bound(value: Value, name: str) -> Value:
+    """A method as a value of its own keeps what it was taken from."""
+    method = METHODS.get(type(value), {}).get(name)
+    if method is None:
+        return UNDEFINED
+
+    def call(scope: Scope, *arguments: Value) -> Value:
+        return method(scope, value, *arguments)
+
+    return Function(name, call)
+
+
+def index(budget: Budget, value: Value, key: Value, text: str) -> Value:
+    """`value[key]` for a key that is only known now. Forbidden names are refused here as well."""
+    kind = type(value)
+    if type(key) is int and key >= 0:
+        if kind is list:
+            return value[key] if key < len(value) else UNDEFINED
+        if kind is str:
+            units = utf16.widen(value)
+            return units[key] if key < len(units) else UNDEFINED
+    if value is None or value is UNDEFINED:
+        raise ExpressionError(TYPE, f"cannot read {to_text(key, budget)[:60]!r} of {kind_of(value)} ({text})")
+    name = to_key(key, budget)
+    if is_forbidden(name):
+        raise forbidden(name)
+    return member(budget, value, name, text)
+
+
+def call_method(scope: Scope, value: Value, name: str, arguments: list[Value], text: str) -> Value:
+    """`value.name(…arguments)`, whatever the value is."""
+    kind = type(value)
+    if kind is not dict or name not in value:
+        method = METHODS.get(kind, {}).get(name)
+        if method is not None:
+            return method(scope, value, *arguments)
+    return call(scope, member(scope, value, name, text), arguments, f"{text}.{name}", value)
+
+
+def call(scope: Scope, callee: Value, arguments: list[Value], text: str, owner: Value = None) -> Value:
+    """`callee(…arguments)`. Raises ExpressionError for what is no function."""
+    if type(callee) is Function:
+        return callee.call(scope, *arguments)
+    name = text.rpartition(".")[2]
+    if type(owner) is list and name in MUTATING:
+        raise ExpressionError(UNSUPPORTED, f"{name} would change an array; {MUTATING[name]}")
+    raise ExpressionError(TYPE, f"{text} is not a function, it is {kind_of(callee)}")

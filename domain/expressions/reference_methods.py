@@ -1,0 +1,38 @@
+"""The methods of `$input` and `$('id')`."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from domain.expressions.conversions import to_text
+from domain.expressions.limits import Budget
+from domain.expressions.scope import ItemsReference
+from domain.expressions.values import UNDEFINED, Value
+
+
+def _port(port: Value) -> str | None:
+    return None if port is UNDEFINED or port is None else to_text(port)
+
+
+def _all(_: Budget, items: ItemsReference, port: Value = UNDEFINED, *__: Value) -> Value:
+    return items.items(_port(port))
+
+
+def _first(_: Budget, items: ItemsReference, port: Value = UNDEFINED, *__: Value) -> Value:
+    found = items.items(_port(port))
+    return found[0] if found else UNDEFINED
+
+
+def _last(_: Budget, items: ItemsReference, port: Value = UNDEFINED, *__: Value) -> Value:
+    found = items.items(_port(port))
+    return found[-1] if found else UNDEFINED
+
+
+def current_item(items: ItemsReference) -> Value:
+    """The item at the current index, else the first."""
+    found = items.items(None)
+    if not found:
+        return UNDEFINED
+    return found[items.index] if items.index < len(found) else found[0]
+
+
+REFERENCE_METHODS: Final[Mapping[str, Callable[..., Value]]] = {"all": _all, "first": _first, "last": _last}
