@@ -134,7 +134,11 @@ class Codec:
         if not isinstance(value, dict):
             raise MalformedRecord(entry.name, version, "", "is not an object")
         for step in range(version, entry.version):
-            value = (entry.upcasters or {})[step](value)
+            try:
+                value = (entry.upcasters or {})[step](value)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                message = f"cannot be lifted to version {step + 1}: {error!r}"
+                raise MalformedRecord(entry.name, version, "", message) from error
         return msgspec.convert(value, entry.type, strict=True)
 
 

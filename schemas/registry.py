@@ -87,7 +87,8 @@ OWNER_ONLY = frozenset(
 )
 """Commands that the owner of a partition gives to its own deciders; on the log they would be a forgery.
 
-Results of attempts may come by the log: from a worker that lost the partition while it performed them (rule 10)."""
+Results of attempts may come by the log: from a worker that lost the partition while it performed them (rule 10).
+"""
 
 
 def encode_event(event: Any, *, spill: Spill | None = None, over: int = SPILL_OVER) -> EventRecord:

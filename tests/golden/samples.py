@@ -1,0 +1,160 @@
+"""One object of every stored class with every field set: what golden records are made of, once.
+
+When a class gets a new optional field, set it here and run `python -m tests.golden.add`: it adds a further record of
+the same version and leaves the old ones alone.
+"""
+
+from typing import Any
+
+from domain.decision import OutgoingCommand, Outcome
+from domain.effects import EffectError, ItemResult
+from domain.execution import commands as ec
+from domain.execution import events as ee
+from domain.workflow import commands as wc
+from domain.workflow import events as we
+from domain.workspace import commands as sc
+from domain.workspace import events as se
+from schemas import envelope as env
+from schemas.payloads import BlobCollector
+from schemas.registry import command_record, encode_event, sent_command
+
+WORKSPACE = "0b9a6c1e-5f1d-4a38-9d53-3f6d1f0c7a11"
+WORKFLOW = "7d7a2c04-93b1-4a0f-8a58-0a3c0f7a9e21"
+EXECUTION = "c1d1a9f0-1f0b-4a9e-9f2d-6f1f2d6d5e31"
+KEY = "5a0f3c5e-8e0f-49f4-b7b0-1d2f9f2b6c41"
+AT = 1_795_000_000_123
+ITEMS: list[dict[str, Any]] = [
+    {"json": {"text": "Größe 😀 \u2028", "number": -1.5e-7, "large": 9007199254740993, "null": None, "list": [True, {}]}},
+    {"json": {}, "binary": {"file": {"id": "b1", "name": "a.pdf", "size": 3}}},
+]
+SOURCES: list[ee.Source] = [("order", 0, "main", "main"), ("check", 2, "error", "input2")]
+ERROR = ee.ErrorInfo(code="http_status", message="the server answered 503", node_id="check")
+RESULTS = [
+    ItemResult(index=0, value={"status": 200, "headers": {"content-type": "application/json"}, "body": {"ok": True}}),
+    ItemResult(
+        index=1,
+        error=EffectError(code="timeout", message="no answer", retriable=False, unknown=True, retry_after_seconds=1.5),
+    ),
+]
+DOCUMENT: dict[str, Any] = {
+    "name": "Order intake",
+    "nodes": [
+        {"id": "order", "type": "webhook", "parameters": {"method": "POST", "respond": "with_node"}},
+        {"id": "total", "type": "set", "parameters": {"fields": {"total": "{{ $json.body.price * $json.body.amount }}"}}},
+    ],
+    "connections": [{"from": "order", "to": "total"}],
+    "settings": {"timezone": "Europe/Berlin", "timeout_seconds": 300, "priority": "normal"},
+}
+
+EVENTS: list[Any] = [
+    ee.ExecutionQueued(
+        workflow_id=WORKFLOW, workflow_version=3, trigger_node="order", trigger_type="webhook", items=ITEMS,
+        queued_at=AT, priority="high", fingerprint="f1", reply="with_node", retry_of=EXECUTION,
+    ),
+    ee.ExecutionStarted(started_at=AT, deadline=AT + 300_000),
+    ee.NodeAttempted(
+        node="check", run=2, attempt=1, effect_class="idempotent", indexes=[0, 1], start_by=AT + 5_000,
+        unknown_after=AT + 40_000, sources=SOURCES,
+    ),
+    ee.AttemptConcluded(node="check", run=2, attempt=1, results=RESULTS, late=True),
+    ee.RetryScheduled(node="check", run=2, due=AT + 1_000, indexes=[1]),
+    ee.NodeWaiting(node="pause", run=0, due=AT + 60_000, items=ITEMS, sources=SOURCES),
+    ee.NodeCompleted(node="large", run=1, outputs={"true": ITEMS, "false": [{"json": {"a": 1}}]}, sources=SOURCES, attempts=2),
+    ee.NodeFailed(node="check", run=0, error=ERROR, sources=SOURCES, attempts=3),
+    ee.NodeOutcomeUnknown(node="check", run=0, attempt=3, indexes=[0], asked=True),
+    ee.NodeCancelled(node="pause", run=0),
+    ee.ResponseGiven(node="answer", status=201, headers={"x-order": "7"}, body={"ok": True, "list": [1, None]}),
+    ee.ExecutionParked(at=AT),
+    ee.ExecutionResumed(at=AT, deadline=AT + 1),
+    ee.ExecutionCompleted(output=ITEMS, at=AT),
+    ee.ExecutionFailed(error=ERROR, at=AT),
+    ee.ExecutionCancelled(at=AT, reason="not needed any more"),
+    ee.ExecutionTimedOut(at=AT, error=ERROR),
+    we.WorkflowCreated(name="Order intake", document=DOCUMENT, at=AT, fingerprint="f2"),
+    we.WorkflowVersionAdded(version=2, name="Order intake", document=DOCUMENT, at=AT),
+    we.WorkflowActivated(
+        version=2, at=AT,
+        webhooks=[we.WebhookBinding(endpoint_id="Zm9vYmFyYmF6cXV1eDEyMw", node="order", method="POST", respond="with_node")],
+    ),
+    we.WorkflowDeactivated(at=AT),
+    we.WorkflowArchived(at=AT),
+    se.WorkspaceCreated(name="Acme", at=AT),
+    se.ApiKeyAdded(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
+    se.ApiKeyRevoked(key_id=KEY, at=AT),
+]
+
+COMMANDS: list[Any] = [
+    ec.StartExecution(
+        execution_id=EXECUTION, workflow_id=WORKFLOW, workflow_version=3, trigger_node="order", trigger_type="webhook",
+        items=ITEMS, queued_at=AT, priority="low", fingerprint="f1", reply="when_done", retry_of=EXECUTION,
+    ),
+    ec.CancelExecution(reason="not needed any more"),
+    ec.GiveVerdict(node="check", run=0, verdict="happened", result={"ok": True}),
+    wc.CreateWorkflow(workflow_id=WORKFLOW, document=DOCUMENT, at=AT, fingerprint="f2"),
+    wc.UpdateWorkflow(document=DOCUMENT, at=AT, expected_version=1),
+    wc.ActivateWorkflow(at=AT, new_endpoints={"order": "Zm9vYmFyYmF6cXV1eDEyMw"}, version=2),
+    wc.DeactivateWorkflow(at=AT),
+    wc.ArchiveWorkflow(at=AT),
+    sc.CreateWorkspace(workspace_id=WORKSPACE, name="Acme", at=AT),
+    sc.AddApiKey(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
+    sc.RevokeApiKey(key_id=KEY, at=AT),
+    ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),
+    ec.AttemptNotStarted(node="check", run=2, attempt=1),
+]
+
+OWNER_COMMANDS: list[Any] = [
+    ec.Begin(),
+    ec.ConcludeCompute(node="total", run=0, result={"main": ITEMS}, error=ERROR),
+    ec.PassTime(),
+    ec.Resume(),
+]
+"""Commands that never stand on the log; their names and data are pinned all the same (tools and traces show them)."""
+
+
+def record_of(command: Any) -> env.CommandRecord:
+    return command_record(
+        command, id="3f0f6c8e-7b8f-4a54-8a55-0b8f6f3a1c51", stream=f"execution-{EXECUTION}", workspace=WORKSPACE,
+        made=AT, actor="key:5a0f3c5e", correlation="req-1",
+    )
+
+
+def spilled() -> env.EventRecord:
+    """A record whose field is stored outside."""
+    return encode_event(EVENTS[13], spill=BlobCollector(WORKSPACE), over=100)
+
+
+def envelopes() -> dict[str, tuple[env.Headers, Any]]:
+    """Name → headers and record of every kind of envelope, every field set."""
+    stream = f"execution-{EXECUTION}"
+    start = OutgoingCommand("9a1b6c8e-7b8f-4a54-8a55-0b8f6f3a1c61", stream, COMMANDS[1])
+    commit = env.CommitRecord(
+        id="1e0f6c8e-7b8f-4a54-8a55-0b8f6f3a1c71", stream=stream, version=4, epoch=env.Epoch(17, "n0nce"), n=5,
+        workspace=WORKSPACE, time=AT, events=[encode_event(EVENTS[1]), spilled()],
+        outcome=Outcome(kind="rejected", code="version_conflict", message="somebody was faster", problems=[("name", "is long")]),
+        answers=env.Answers("linkflow.execution-commands", 41), cause="3f0f6c8e-7b8f-4a54-8a55-0b8f6f3a1c51",
+        correlation="req-1", actor="key:5a0f3c5e", queued_at=AT, commands=[sent_command(start)],
+    )
+    return {
+        "envelope.command": (
+            (("k", b"c"), ("i", b"3f0f6c8e"), ("w", WORKSPACE.encode()), ("s", stream.encode()), ("r", b"reply"),
+             ("t", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
+            record_of(COMMANDS[0]),
+        ),
+        "envelope.commit": (
+            (("k", b"m"), ("w", WORKSPACE.encode()), ("s", stream.encode()), ("e", b"17:n0nce"), ("n", b"5"),
+             ("c", b"3f0f6c8e"), ("r", b"reply")),
+            commit,
+        ),
+        "envelope.takeover": (
+            (("k", b"o"), ("o", b"n0nce")),
+            env.TakeoverRecord(nonce="n0nce", owner="worker-1", time=AT),
+        ),
+        "envelope.tick": ((("k", b"t"),), env.TickRecord(time=AT, leader="scheduler-1")),
+        "envelope.dead_letter": (
+            (("k", b"d"), ("w", WORKSPACE.encode())),
+            env.DeadLetterRecord(
+                topic="linkflow.commands", partition=3, offset=9, code="malformed_record", reason="not JSON", time=AT,
+                value=b"\xff{", headers=[("k", b"c")], workspace=WORKSPACE,
+            ),
+        ),
+    }
