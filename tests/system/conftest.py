@@ -1,4 +1,4 @@
-"""Whole systems: a PostgreSQL server and a Kafka broker for the session, a fresh database and prefix for each cluster.
+"""Whole systems on the session's PostgreSQL server and Kafka broker, a fresh database and prefix for each cluster.
 
 Tests that kill the database or the broker make their own. LINKFLOW_TEST_FULL=1 runs every size as the issue names it;
 without it the longest waits are shorter and some combinations run on one log only.
@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.cluster import Roles
-from tests.support.kafka import KafkaMissing, kafka_required, open_broker
 from tests.support.postgres import PostgresServer
 from tests.support.stub import Stub
 
@@ -28,41 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
 
 
-@pytest.fixture(scope="session")
-def system_postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture(scope="session")
-def system_kafka() -> Iterator[str]:
-    try:
-        broker = open_broker()
-    except KafkaMissing as missing:
-        if kafka_required():
-            raise
-        pytest.skip(f"no Kafka broker: {missing}")
-    try:
-        yield f"kafka://{broker.bootstrap}"
-    finally:
-        broker.remove()
-
-
 @pytest.fixture(params=LOGS)
 def log(request: pytest.FixtureRequest) -> str:
     """Each log in turn, as LINKFLOW_LOG names it."""
     return _log(request, request.param)
-
-
-@pytest.fixture
-def database_url(system_postgres: PostgresServer) -> Iterator[str]:
-    url = system_postgres.create_database()
-    yield url
-    system_postgres.drop_database(url)
 
 
 @pytest.fixture
@@ -72,21 +40,21 @@ def stub() -> Iterator[Stub]:
 
 
 @pytest.fixture
-def roles(tmp_path: Path, database_url: str) -> Callable[..., Roles]:
+def roles(tmp_path: Path, postgres_url: str) -> Callable[..., Roles]:
     """Makes a cluster of this test's database; the test starts it by `async with`."""
 
     def make(log: str = "postgres", *, workers: int = 1, **settings: str) -> Roles:
-        return Roles(tmp_path, database_url=database_url, log=log, workers=workers, settings=settings)
+        return Roles(tmp_path, database_url=postgres_url, log=log, workers=workers, settings=settings)
 
     return make
 
 
 @pytest.fixture(scope="session", params=LOGS)
 def shared(
-    request: pytest.FixtureRequest, system_postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Roles]:
     """One cluster a log for all tests that hurt nobody else."""
-    url = system_postgres.create_database()
+    url = postgres_server.create_database()
     cluster = Roles(tmp_path_factory.mktemp("shared"), database_url=url, log=_log(request, request.param))
     try:
         asyncio.run(cluster.start())
@@ -106,4 +74,4 @@ async def client(shared: Roles) -> AsyncIterator[Client]:
 
 
 def _log(request: pytest.FixtureRequest, name: str) -> str:
-    return str(request.getfixturevalue("system_kafka")) if name == "kafka" else name
+    return f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if name == "kafka" else name
