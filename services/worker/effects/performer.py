@@ -1,0 +1,112 @@
+"""Performs attempts: within their deadline, at most so many effects at once, results back to whoever owns the stream.
+
+An attempt starts only while its owner has read a tick lately and before its deadline (log protocol, rule 9). A result
+is never dropped: if this worker does not own the partition any more, it goes to the new owner by the log (rule 10).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from domain.effects import EffectError, HttpRequest, ItemResult, PerformAttempt
+from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
+from infra.telemetry import metrics
+from infra.telemetry.logs import get_logger
+from infra.telemetry.tracing import start_span
+from services.worker.effects.http import HttpEffects
+
+_log = get_logger("worker.effects")
+
+
+class OwnersTime(Protocol):
+    def now(self) -> int: ...
+
+    def fresh(self) -> bool: ...
+
+
+Deliver = Callable[[str, ConcludeAttempt | AttemptNotStarted], None]
+
+
+class EffectPerformer:
+    """All effects of one worker."""
+
+    def __init__(self, most_at_once: int) -> None:
+        self._http = HttpEffects()
+        self._slots = asyncio.Semaphore(most_at_once)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def under_way(self) -> int:
+        return len(self._tasks)
+
+    def start(
+        self, request: PerformAttempt, stream: str, clock: OwnersTime, deliver: Deliver, trace: bytes | None
+    ) -> None:
+        """Perform `request` by a task of its own and deliver what became of it."""
+        task = asyncio.create_task(self._attempt(request, stream, clock, deliver, trace))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until nothing is under way, at most so long."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.close()
+
+    async def _attempt(
+        self, request: PerformAttempt, stream: str, clock: OwnersTime, deliver: Deliver, trace: bytes | None
+    ) -> None:
+        if not await self._may_start(request, clock):
+            deliver(stream, AttemptNotStarted(node=request.node, run=request.run, attempt=request.attempt))
+            return
+        metrics.EFFECTS_IN_FLIGHT.inc()
+        try:
+            with start_span("attempt", trace, node=request.node, attempt=request.attempt) as span:
+                results = await asyncio.gather(
+                    *(self._one(request, place, span or trace) for place in range(len(request.effects)))
+                )
+        finally:
+            metrics.EFFECTS_IN_FLIGHT.dec()
+            for _ in request.effects:
+                self._slots.release()
+        deliver(
+            stream,
+            ConcludeAttempt(node=request.node, run=request.run, attempt=request.attempt, results=list(results)),
+        )
+
+    async def _may_start(self, request: PerformAttempt, clock: OwnersTime) -> bool:
+        """Wait for a slot per effect and a fresh tick, until the deadline; True: the slots are held."""
+        held = 0
+        try:
+            async with asyncio.timeout(max(0.0, (request.start_by - clock.now()) / 1_000)):
+                for _ in request.effects:
+                    await self._slots.acquire()
+                    held += 1
+                while not clock.fresh():
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            pass
+        else:
+            if clock.fresh() and clock.now() <= request.start_by:
+                return True
+        for _ in range(held):
+            self._slots.release()
+        return False
+
+    async def _one(self, request: PerformAttempt, place: int, trace: bytes | None) -> ItemResult:
+        effect = request.effects[place]
+        index = request.indexes[place]
+        match effect:
+            case HttpRequest():
+                result = await self._http.perform(
+                    effect, key=request.keys[place], effect_class=request.effect_class, trace=trace
+                )
+        if isinstance(result, EffectError):
+            return ItemResult(index, error=result)
+        return ItemResult(index, value=result)

@@ -1,0 +1,332 @@
+"""The two lanes: how an owner decides, folds and keeps the streams of each.
+
+A lane is an input topic with the commit topic that answers it. All knowledge of what a stream is sits here; the owner
+only orders, stores and sends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from domain.decision import Decision, Outcome, rejected
+from domain.errors import ImpossibleHistory
+from domain.execution import decider as execution_decider
+from domain.execution.commands import ExecutionCommand, StartExecution
+from domain.execution.events import ErrorInfo, ExecutionFailed, ExecutionQueued
+from domain.workflow import decider as workflow_decider
+from domain.workspace import decider as workspace_decider
+from infra.log.port import Topic
+from schemas.envelope import CommandRecord
+from services.worker.versions import GraphKey, Versions
+
+EXECUTION = "execution-"
+START_TYPE = "execution.start"
+
+
+class _StartHead(msgspec.Struct):
+    workflow_id: str
+    workflow_version: int
+
+
+_start_head = msgspec.json.Decoder(_StartHead).decode
+
+
+@dataclass(slots=True)
+class Entry:
+    """One stream in an owner's memory: its state, or its state frozen to bytes while it is parked."""
+
+    workspace: str
+    state: Any = None
+    frozen: bytes | None = None
+    version: int = 0
+    due: int | None = None
+    parked: bool = True
+    graph_key: GraphKey | None = None
+    queued_at: int | None = None
+    trace: bytes | None = None
+
+
+class Lane(Protocol):
+    name: str
+    input_topic: Topic
+    commit_topic: Topic
+    ticks: bool
+    remembers: bool
+
+    def owns(self, stream: str) -> bool:
+        """Whether streams of this name live in this lane."""
+        ...
+
+    def graph_key(self, workspace: str, command: Any, entry: Entry | None) -> GraphKey | None:
+        """The workflow version that deciding `command` needs."""
+        ...
+
+    def key_of_command(self, command: CommandRecord) -> GraphKey | None:
+        """The workflow version that a command from the log will need, without decoding all of it."""
+        ...
+
+    def key_of_first(self, workspace: str, events: Sequence[Any]) -> GraphKey | None:
+        """The workflow version that a stream beginning with `events` runs."""
+        ...
+
+    def decide(
+        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int
+    ) -> Decision: ...
+
+    def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
+        """Take recorded events into the entry's state."""
+        ...
+
+    def settle(self, entry: Entry) -> None:
+        """Note what the owner must know of the new state (due time, parked)."""
+        ...
+
+    def failure(
+        self, command: Any, entry: Entry | None, outcome: Outcome, *, stream: str, workspace: str, now: int
+    ) -> Decision:
+        """What to record when deciding raised or the decision cannot be stored (rule 8)."""
+        ...
+
+    def gone(self, entry: Entry) -> bool:
+        """Whether the stream is closed for good and leaves memory."""
+        ...
+
+    def fingerprint(self, entry: Entry) -> str: ...
+
+    def freeze(self, entry: Entry, stream: str) -> bytes: ...
+
+    def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
+        """Take a stored state in; returns the workflow version needed before it can be decided on, if any."""
+        ...
+
+    def wake(self, entry: Entry) -> None:
+        """Make the state usable; the graph must have been loaded."""
+        ...
+
+    def hibernates(self, entry: Entry) -> bool:
+        """Whether the state may be kept as bytes until it is needed."""
+        ...
+
+
+class _FrozenExecution(msgspec.Struct, array_like=True):
+    workflow_id: str
+    workflow_version: int
+    queued_at: int
+    state: bytes
+
+
+_frozen_decoder = msgspec.msgpack.Decoder(_FrozenExecution)
+_frozen_encoder = msgspec.msgpack.Encoder()
+
+
+class ExecutionLane:
+    """Executions: state needs the workflow's graph; closed ones leave memory."""
+
+    name = "executions"
+    input_topic = Topic.EXECUTION_COMMANDS
+    commit_topic = Topic.EXECUTIONS
+    ticks = True
+    remembers = True
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+
+    def owns(self, stream: str) -> bool:
+        return stream.startswith(EXECUTION)
+
+    def graph_key(self, workspace: str, command: Any, entry: Entry | None) -> GraphKey | None:
+        if entry is not None:
+            return entry.graph_key
+        if isinstance(command, StartExecution):
+            return (workspace, command.workflow_id, command.workflow_version)
+        return None
+
+    def key_of_command(self, command: CommandRecord) -> GraphKey | None:
+        if command.type != START_TYPE:
+            return None
+        try:
+            head = _start_head(command.data)
+        except msgspec.DecodeError:
+            return None
+        return (command.workspace, head.workflow_id, head.workflow_version)
+
+    def key_of_first(self, workspace: str, events: Sequence[Any]) -> GraphKey | None:
+        first = events[0] if events else None
+        if isinstance(first, ExecutionQueued):
+            return (workspace, first.workflow_id, first.workflow_version)
+        return None
+
+    def decide(
+        self, command: ExecutionCommand, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int
+    ) -> Decision:
+        key = self.graph_key(workspace, command, entry)
+        graph = self._versions.get(key) if key else None
+        if entry is None and isinstance(command, StartExecution) and graph is None:
+            return Decision(
+                [], None, rejected("workflow_not_found", f"version {command.workflow_version} of workflow "
+                                   f"{command.workflow_id} does not exist in this workspace"),
+            )  # fmt: skip
+        state = entry.state if entry else None
+        return execution_decider.decide(
+            command, state, graph, execution_id=stream[len(EXECUTION) :], now=now, clock=clock
+        )
+
+    def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
+        if entry.graph_key is None:
+            entry.graph_key = self.key_of_first(entry.workspace, events)
+        if entry.state is None and entry.frozen is not None:
+            self.wake(entry)
+        graph = self._versions.get(entry.graph_key) if entry.graph_key else None
+        if graph is None:
+            raise ImpossibleHistory(f"{stream}: its workflow version {entry.graph_key} is not in the read model")
+        entry.state = execution_decider.fold(entry.state, events, graph, execution_id=stream[len(EXECUTION) :])
+
+    def settle(self, entry: Entry) -> None:
+        state = entry.state
+        entry.due = state.next_due
+        entry.parked = state.closed or (not state.under_way and state.status == "waiting")
+        if entry.queued_at is None:
+            entry.queued_at = state.queued_at
+
+    def failure(
+        self, command: Any, entry: Entry | None, outcome: Outcome, *, stream: str, workspace: str, now: int
+    ) -> Decision:
+        """An accepted execution still ends: with its failure as the reason."""
+        error = ErrorInfo(code=outcome.code, message=outcome.message)
+        execution_id = stream[len(EXECUTION) :]
+        if entry is not None and entry.state is not None:
+            graph = self._versions.get(entry.graph_key) if entry.graph_key else None
+            if entry.state.closed:
+                return Decision([], entry.state, outcome)
+            failed = ExecutionFailed(error=error, at=now)
+            state = execution_decider.evolve(entry.state, failed, graph, execution_id=execution_id)
+            return Decision([failed], state, outcome)
+        if isinstance(command, StartExecution):
+            key = (workspace, command.workflow_id, command.workflow_version)
+            queued = ExecutionQueued(
+                workflow_id=command.workflow_id,
+                workflow_version=command.workflow_version,
+                trigger_node=command.trigger_node,
+                trigger_type=command.trigger_type,
+                items=[],
+                queued_at=command.queued_at,
+                priority=command.priority,
+                fingerprint=command.fingerprint,
+                reply=command.reply,
+                retry_of=command.retry_of,
+            )
+            events = [queued, ExecutionFailed(error=error, at=now)]
+            graph = self._versions.get(key)
+            state = execution_decider.fold(None, events, graph, execution_id=execution_id) if graph else None
+            return Decision(events, state, outcome)
+        return Decision([], entry.state if entry else None, outcome)
+
+    def gone(self, entry: Entry) -> bool:
+        return bool(entry.state.forgettable)
+
+    def fingerprint(self, entry: Entry) -> str:
+        return str(entry.state.fingerprint)
+
+    def freeze(self, entry: Entry, stream: str) -> bytes:
+        if entry.frozen is not None and entry.state is None:
+            return entry.frozen
+        state = entry.state
+        return _frozen_encoder.encode(
+            _FrozenExecution(
+                state.workflow_id, state.workflow_version, state.queued_at, execution_decider.snapshot(state)
+            )
+        )
+
+    def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
+        head = _frozen_decoder.decode(frozen)
+        entry.frozen = frozen
+        entry.queued_at = head.queued_at
+        entry.graph_key = (entry.workspace, head.workflow_id, head.workflow_version)
+        return entry.graph_key
+
+    def wake(self, entry: Entry) -> None:
+        if entry.state is not None or entry.frozen is None:
+            return
+        graph = self._versions.get(entry.graph_key) if entry.graph_key else None
+        if graph is None:
+            raise ImpossibleHistory(f"workflow version {entry.graph_key} is not in the read model")
+        entry.state = execution_decider.restore(_frozen_decoder.decode(entry.frozen).state, graph)
+        entry.frozen = None
+
+    def hibernates(self, entry: Entry) -> bool:
+        return entry.parked and entry.state is not None and not entry.state.closed
+
+
+_AGGREGATES: dict[str, Any] = {"workflow-": workflow_decider, "workspace-": workspace_decider}
+
+
+def _decider_of(stream: str) -> Any:
+    for category, decider in _AGGREGATES.items():
+        if stream.startswith(category):
+            return decider
+    raise ImpossibleHistory(f"no aggregate keeps streams like {stream!r}")
+
+
+class AggregateLane:
+    """Every aggregate but executions: small states that stay in memory."""
+
+    name = "aggregates"
+    input_topic = Topic.COMMANDS
+    commit_topic = Topic.EVENTS
+    ticks = False
+    remembers = False
+
+    def owns(self, stream: str) -> bool:
+        return stream.startswith(tuple(_AGGREGATES))
+
+    def graph_key(self, workspace: str, command: Any, entry: Entry | None) -> GraphKey | None:
+        return None
+
+    def key_of_command(self, command: CommandRecord) -> GraphKey | None:
+        return None
+
+    def key_of_first(self, workspace: str, events: Sequence[Any]) -> GraphKey | None:
+        return None
+
+    def decide(
+        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int
+    ) -> Decision:
+        decided: Decision = _decider_of(stream).decide(
+            command, entry.state if entry else None, workspace=workspace, stream_id=stream
+        )
+        return decided
+
+    def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
+        evolve = _decider_of(stream).evolve
+        for event in events:
+            entry.state = evolve(entry.state, event)
+
+    def settle(self, entry: Entry) -> None:
+        return
+
+    def failure(
+        self, command: Any, entry: Entry | None, outcome: Outcome, *, stream: str, workspace: str, now: int
+    ) -> Decision:
+        return Decision([], entry.state if entry else None, outcome)
+
+    def gone(self, entry: Entry) -> bool:
+        return False
+
+    def fingerprint(self, entry: Entry) -> str:
+        return ""
+
+    def freeze(self, entry: Entry, stream: str) -> bytes:
+        frozen: bytes = _decider_of(stream).snapshot(entry.state)
+        return frozen
+
+    def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
+        entry.state = _decider_of(stream).restore(frozen)
+        return None
+
+    def wake(self, entry: Entry) -> None:
+        return
+
+    def hibernates(self, entry: Entry) -> bool:
+        return False

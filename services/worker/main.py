@@ -1,0 +1,47 @@
+"""The worker's composition root: settings in, a running worker out."""
+
+import asyncio
+import os
+import signal
+import socket
+
+from infra.blobs import PostgresBlobs
+from infra.log import open_log
+from infra.postgres.checkpoints import PostgresCheckpoints
+from infra.postgres.pool import open_pool
+from infra.settings import Settings
+from infra.telemetry.logs import configure_logs
+from infra.telemetry.metrics import serve_metrics
+from infra.telemetry.tracing import configure_tracing, shutdown_tracing
+from services.worker.worker import Worker
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then drain. A failure that it cannot mend raises."""
+    name = settings.member or f"worker-{socket.gethostname()}"
+    configure_logs(settings, name)
+    configure_tracing(settings, name)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_metrics = serve_metrics(settings)
+    pool = await open_pool(settings.database_url, min_size=1, max_size=8)
+    try:
+        log = await open_log(settings.log, database_url=settings.database_url, partitions=None)
+        try:
+            worker = Worker(
+                log,
+                pool,
+                PostgresCheckpoints(pool),
+                PostgresBlobs(pool),
+                name=name,
+                max_effects=settings.max_effects,
+                compute_processes=max(1, (os.cpu_count() or 2) // 2),
+            )
+            await worker.run(stop)
+        finally:
+            await log.close()
+    finally:
+        await pool.close()
+        stop_metrics()
+        shutdown_tracing()

@@ -1,0 +1,112 @@
+"""Commands that commits want sent to other streams (log protocol, rule 13).
+
+They stand in accepted commits, are sent after acceptance, and are kept (in the checkpoint too) until the log has
+acknowledged them. Sending twice is harmless: receivers know the ids.
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any, Protocol
+
+import msgspec
+
+from infra.log.port import Log, LogError, NewRecord, Topic, Writer
+from infra.telemetry.logs import get_logger
+from schemas.envelope import KIND_COMMAND, CommandRecord, SentCommand, encode, partition_of
+from services.worker.clock import wall_ms
+
+_log = get_logger("worker.outbox")
+
+
+class _Pending(msgspec.Struct, array_like=True):
+    id: str
+    type: str
+    tv: int
+    stream: str
+    data: msgspec.Raw
+    workspace: str
+    correlation: str = ""
+    trace: bytes | None = None
+
+
+_decode_pending = msgspec.json.Decoder(list[_Pending]).decode
+
+
+class Sending(Protocol):
+    log: Log
+
+    async def writer(self) -> Writer: ...
+
+    async def writer_failed(self, writer: Writer) -> None: ...
+
+
+class Outbox:
+    """What one owner still has to send, in order."""
+
+    def __init__(self, stored: bytes = b"") -> None:
+        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        for each in _decode_pending(stored) if stored else ():
+            self._pending[each.id] = each
+        self._around: Sending | None = None
+        self._labels: dict[str, Any] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, around: Sending, labels: dict[str, Any]) -> None:
+        """Begin to send what a recovery found."""
+        self._around = around
+        self._labels = labels
+        self.send()
+
+    def add(self, command: SentCommand, workspace: str, correlation: str, trace: bytes | None) -> None:
+        """A command that stands in an accepted commit."""
+        self._pending[command.id] = _Pending(
+            command.id, command.type, command.tv, command.stream, command.data, workspace, correlation, trace
+        )
+
+    def pending(self) -> bytes:
+        """For the checkpoint."""
+        return msgspec.json.encode(list(self._pending.values())) if self._pending else b""
+
+    def send(self) -> None:
+        """Send what is pending, by a task of its own; call after acceptance."""
+        if self._pending and self._around is not None and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._send_all(self._around))
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _send_all(self, around: Sending) -> None:
+        while self._pending:
+            batch = list(self._pending.values())[:200]
+            by_place: dict[tuple[Topic, int], list[_Pending]] = {}
+            for each in batch:
+                topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS
+                by_place.setdefault((topic, partition_of(each.stream, around.log.partitions)), []).append(each)
+            writer = await around.writer()
+            try:
+                for (topic, partition), commands in by_place.items():
+                    await writer.append(topic, partition, [_record(each) for each in commands])
+                    for each in commands:
+                        self._pending.pop(each.id, None)
+            except (LogError, OSError, TimeoutError) as error:
+                _log.warning("sending commands failed, again soon", **self._labels, reason=str(error))
+                await around.writer_failed(writer)
+                await asyncio.sleep(0.5)
+
+
+def _record(each: _Pending) -> NewRecord:
+    command = CommandRecord(
+        id=each.id,
+        type=each.type,
+        tv=each.tv,
+        stream=each.stream,
+        workspace=each.workspace,
+        made=wall_ms(),
+        data=each.data,
+        correlation=each.correlation,
+    )
+    headers = [("k", KIND_COMMAND), ("i", each.id.encode()), ("s", each.stream.encode())]
+    if each.trace is not None:
+        headers.append(("t", each.trace))
+    return NewRecord(encode(command), tuple(headers), each.stream.encode())

@@ -1,0 +1,138 @@
+"""Taking a partition over: announce, claim the checkpoint, fold what lies behind it up to the own takeover.
+
+Log protocol, rules 2, 3, 5 and 11. Errors: OwnershipLost, CheckpointRefused, LogError, GapInLog.
+"""
+
+from collections.abc import Sequence
+from secrets import token_hex
+from typing import Any
+
+from infra.log.port import NewRecord, Record, Topic, Writer
+from infra.telemetry.logs import get_logger
+from schemas import registry
+from schemas.envelope import (
+    KIND_TAKEOVER,
+    CommitRecord,
+    Epoch,
+    TakeoverRecord,
+    decode_commit,
+    decode_tick,
+    encode,
+    header,
+)
+from services.worker.clock import wall_ms
+from services.worker.lanes import Lane
+from services.worker.memory import PartitionMemory
+from services.worker.surroundings import Surroundings
+from services.worker.versions import GraphKey
+
+SUSPECT_LIMIT = 5
+"""So many takeovers in a row that found the same input unanswered make it a dead letter (rule 8)."""
+
+READ_SECONDS = 10.0
+
+_log = get_logger("worker.recovery")
+
+_Read = tuple[int, CommitRecord, bytes | None]
+
+
+class OwnershipLost(Exception):
+    """The log did not answer as an owner must expect: forget everything, take over anew."""
+
+    code = "ownership_lost"
+
+
+async def announce(writer: Writer, lane: Lane, partition: int, name: str) -> Epoch:
+    """Append the takeover record; its offset and nonce are the epoch. Nothing else may be sent before this returns."""
+    nonce = token_hex(8)
+    record = TakeoverRecord(nonce=nonce, owner=name, time=wall_ms())
+    announced = NewRecord(encode(record), (("k", KIND_TAKEOVER), ("o", nonce.encode())))
+    return Epoch(await writer.append(lane.commit_topic, partition, [announced]), nonce)
+
+
+async def recover(around: Surroundings, lane: Lane, partition: int, epoch: Epoch) -> PartitionMemory:
+    """The partition's memory as of the own takeover `epoch`."""
+    await around.checkpoints.claim(lane.name, partition, epoch)
+    memory = PartitionMemory(lane, await around.checkpoints.load(lane.name, partition))
+    await around.versions.load(memory.graphs_wanted())
+    await _fold_tail(around, memory, partition, epoch.offset)
+    if memory.fence.epoch != epoch:
+        raise OwnershipLost(f"the takeover at {epoch.offset} is not the one read back")
+    return memory
+
+
+async def suspected(around: Surroundings, memory: PartitionMemory, partition: int) -> int:
+    """The offset of an input that seems to take the process down whenever it is decided (rule 8), or −1."""
+    end = await around.log.end_offset(memory.lane.input_topic, partition)
+    if end <= memory.answered:
+        return -1
+    count = await around.checkpoints.suspect(memory.lane.name, partition, memory.answered)
+    return memory.answered if count > SUSPECT_LIMIT else -1
+
+
+async def last_tick(around: Surroundings, partition: int) -> tuple[int, int | None]:
+    """Where the ticks go on, and the time of the newest one in the log."""
+    log = around.log
+    end = await log.end_offset(Topic.TICKS, partition)
+    if end <= await log.first_offset(Topic.TICKS, partition):
+        return end, None
+    reader = await log.reader()
+    try:
+        reader.seek(Topic.TICKS, partition, end - 1)
+        records = await reader.read(max_records=1, timeout=READ_SECONDS)
+    finally:
+        await reader.close()
+    try:
+        return end, decode_tick(records[0].value).time if records else None
+    except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
+        _log.warning("the last tick cannot be decoded", partition=partition, reason=str(error))
+        return end, None
+
+
+async def _fold_tail(around: Surroundings, memory: PartitionMemory, partition: int, own_offset: int) -> None:
+    if memory.fence.next_offset > own_offset:
+        raise OwnershipLost(f"the checkpoint is beyond the own takeover at {own_offset}")
+    reader = await around.log.reader()
+    try:
+        reader.seek(memory.lane.commit_topic, partition, memory.fence.next_offset)
+        while memory.fence.next_offset <= own_offset:
+            records = await reader.read(max_records=1_000, timeout=READ_SECONDS)
+            if not records:
+                raise OwnershipLost("the commits behind the checkpoint cannot be read")
+            await _fold_records(around, memory, [each for each in records if each.offset <= own_offset])
+    finally:
+        await reader.close()
+
+
+async def _fold_records(around: Surroundings, memory: PartitionMemory, records: Sequence[Record]) -> None:
+    commits: list[_Read] = [
+        (each.offset, decode_commit(each.value), header(each.headers, "t"))
+        for each in records
+        if memory.fence.accept(each.offset, each.headers)
+    ]
+    blobs = await load_blobs(around, [(c.workspace, blob) for _, c, _ in commits for blob in registry.blobs_of(c)])
+    events = [[registry.decode_event(event, blobs) for event in commit.events] for _, commit, _ in commits]
+    await around.versions.load(_graphs_of(memory, commits, events))
+    for (offset, commit, trace), decoded in zip(commits, events, strict=True):
+        memory.fold(offset, commit, decoded, trace)
+
+
+def _graphs_of(memory: PartitionMemory, commits: Sequence[_Read], events: Sequence[Sequence[Any]]) -> set[GraphKey]:
+    keys: set[GraphKey] = set()
+    for (_, commit, _), decoded in zip(commits, events, strict=True):
+        entry = memory.entries.get(commit.stream)
+        key = entry.graph_key if entry is not None else memory.lane.key_of_first(commit.workspace, decoded)
+        if key is not None:
+            keys.add(key)
+    return keys
+
+
+async def load_blobs(around: Surroundings, wanted: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    """Blob id → bytes for (workspace, blob id) pairs."""
+    by_workspace: dict[str, list[str]] = {}
+    for workspace, blob in wanted:
+        by_workspace.setdefault(workspace, []).append(blob)
+    found: dict[str, bytes] = {}
+    for workspace, blobs in by_workspace.items():
+        found.update(await around.blobs.get_many(workspace, blobs))
+    return found

@@ -1,0 +1,119 @@
+"""Compiled workflow versions: immutable, loaded from the read model once and kept (the least used go first)."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Protocol
+
+import asyncpg
+import msgspec
+from domain.workflow.graph import Graph, compile_workflow
+
+from domain.errors import DomainError
+from domain.workflow.document import parse_document
+from infra.blobs import BlobStore
+from infra.log.port import Log, LogError, Topic
+from infra.telemetry.logs import get_logger
+from schemas.envelope import partition_of
+
+GraphKey = tuple[str, str, int]
+"""(workspace, workflow id, version)"""
+
+_KEPT = 5_000
+_WAIT_SECONDS = 30.0
+_ASK_AGAIN_SECONDS = 0.05
+
+_log = get_logger("worker.versions")
+
+
+class Versions(Protocol):
+    """Graphs by key. `get` is for decisions (no I/O); `load` is awaited before them."""
+
+    def get(self, key: GraphKey) -> Graph | None: ...
+
+    def document(self, key: GraphKey) -> bytes | None:
+        """The document as JSON, for the compute pool."""
+        ...
+
+    def missing(self, keys: Iterable[GraphKey]) -> set[GraphKey]: ...
+
+    async def load(self, keys: Iterable[GraphKey]) -> None:
+        """Load what is not here yet. A version that does not exist stays missing."""
+        ...
+
+
+class WorkflowVersions:
+    """Versions from the read model."""
+
+    def __init__(self, pool: asyncpg.Pool, log: Log, blobs: BlobStore) -> None:
+        self._pool = pool
+        self._log = log
+        self._blobs = blobs
+        self._graphs: OrderedDict[GraphKey, tuple[Graph, bytes]] = OrderedDict()
+
+    def get(self, key: GraphKey) -> Graph | None:
+        found = self._graphs.get(key)
+        return found[0] if found else None
+
+    def document(self, key: GraphKey) -> bytes | None:
+        """The document as JSON, for the compute pool."""
+        found = self._graphs.get(key)
+        return found[1] if found else None
+
+    def missing(self, keys: Iterable[GraphKey]) -> set[GraphKey]:
+        return {key for key in keys if key not in self._graphs}
+
+    async def load(self, keys: Iterable[GraphKey]) -> None:
+        """Load what is not here yet. A version that does not exist stays missing; one that the projector has not
+        reached yet is waited for."""
+        for key in self.missing(keys):
+            document = await self._document(key)
+            if document is None:
+                _log.warning("workflow version not found", workflow_id=key[1], version=key[2])
+                continue
+            try:
+                graph = compile_workflow(parse_document(msgspec.json.decode(document)))
+            except DomainError as error:
+                _log.error("stored workflow version does not compile", workflow_id=key[1], error=str(error))
+                continue
+            self._graphs[key] = (graph, document)
+            while len(self._graphs) > _KEPT:
+                self._graphs.popitem(last=False)
+
+    async def _document(self, key: GraphKey) -> bytes | None:
+        deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+        while True:
+            reached_end = await self._projected(key[1])
+            row = await self._pool.fetchval(
+                "SELECT document FROM workflow_versions WHERE workflow_id = $1 AND version = $2 AND workspace_id = $3",
+                key[1],
+                key[2],
+                key[0],
+            )
+            if row is not None:
+                return await self._whole(key[0], row if isinstance(row, str) else msgspec.json.encode(row).decode())
+            if reached_end or asyncio.get_running_loop().time() > deadline:
+                return None
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+    async def _projected(self, workflow_id: str) -> bool:
+        """Whether the read model has everything that is in the workflow's partition now."""
+        partition = partition_of(f"workflow-{workflow_id}", self._log.partitions)
+        try:
+            end = await self._log.end_offset(Topic.EVENTS, partition)
+        except LogError:
+            return False
+        reached = await self._pool.fetchval(
+            "SELECT next_offset FROM positions"
+            " WHERE projection = 'workflow_versions' AND topic = $1 AND partition = $2",
+            str(Topic.EVENTS),
+            partition,
+        )
+        return end == 0 or (reached is not None and reached >= end)
+
+    async def _whole(self, workspace: str, text: str) -> bytes:
+        value = text.encode()
+        if value.startswith(b'{"$blob"'):
+            blob_id = msgspec.json.decode(value)["$blob"]
+            return (await self._blobs.get_many(workspace, [blob_id]))[blob_id]
+        return value

@@ -1,0 +1,284 @@
+"""A worker process: owns the partitions that the group gives it, feeds their owners, performs their effects.
+
+One tree of tasks (structured concurrency): if any part fails in a way that it cannot mend by itself, the whole worker
+ends with that error and its supervisor starts it again; there is no half-alive process.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import asyncpg
+from domain.execution.decider import compute_job
+
+from domain.effects import Compute, PerformAttempt
+from domain.execution.commands import AttemptNotStarted, ConcludeAttempt, ConcludeCompute
+from domain.execution.events import ErrorInfo
+from infra.blobs import BlobStore
+from infra.log.port import Log, LogError, LogUnavailable, Membership, NewRecord, Reader, Record, Topic, Writer
+from infra.postgres.checkpoints import Checkpoints
+from infra.telemetry import metrics
+from infra.telemetry.logs import get_logger
+from schemas import registry
+from schemas.envelope import KIND_COMMAND, decode_tick, encode, partition_of
+from schemas.payloads import BlobCollector
+from services.worker.clock import wall_ms
+from services.worker.compute import ComputeFailed, ComputePool
+from services.worker.effects.performer import EffectPerformer
+from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
+from services.worker.owner import PartitionOwner
+from services.worker.versions import Versions, WorkflowVersions
+
+GROUP = "linkflow-workers"
+DRAIN_SECONDS = 8.0
+WATCH_SECONDS = 1.0
+
+_log = get_logger("worker")
+
+
+class Worker:
+    """Runs owners for whatever partitions it has been given. `name` is stable over restarts."""
+
+    def __init__(
+        self,
+        log: Log,
+        pool: asyncpg.Pool,
+        checkpoints: Checkpoints,
+        blobs: BlobStore,
+        *,
+        name: str,
+        max_effects: int = 2_000,
+        compute_processes: int = 1,
+    ) -> None:
+        self.log = log
+        self.checkpoints = checkpoints
+        self.blobs = blobs
+        self.name = name
+        self.versions: Versions = WorkflowVersions(pool, log, blobs)
+        self._pool = pool
+        self._lanes: tuple[Lane, ...] = (ExecutionLane(self.versions), AggregateLane())
+        self._owners: dict[tuple[str, int], PartitionOwner] = {}
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
+        self._performer = EffectPerformer(max_effects)
+        self._compute = ComputePool(compute_processes)
+        self._writer: Writer | None = None
+        self._writer_lock = asyncio.Lock()
+        self._late: set[asyncio.Task[None]] = set()
+        self._assigned: frozenset[int] = frozenset()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain: finish what is under way, checkpoint, leave the group."""
+        membership = await self.log.membership(GROUP, self.name)
+        reader = await self.log.reader()
+        self._reader = reader
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._follow_assignment(membership, group)),
+                    group.create_task(self._feed_owners(reader)),
+                    group.create_task(self._watch_read_model()),
+                ]
+                await stop.wait()
+                await self._drain()
+                for task in (*tasks, *self._tasks.values()):
+                    task.cancel()
+        finally:
+            await self._close(membership, reader)
+
+    # --- for owners (Surroundings) ----------------------------------------------------------------------------------
+
+    async def writer(self) -> Writer:
+        async with self._writer_lock:
+            if self._writer is None:
+                self._writer = await self.log.writer()
+            return self._writer
+
+    async def writer_failed(self, writer: Writer) -> None:
+        """Give up everything under way in `writer` (rule 4); the next caller gets a new one."""
+        if self._writer is writer:
+            self._writer = None
+        await writer.close()
+
+    def confirmed(self, lane: str, partition: int) -> bool:
+        return partition in self._assigned
+
+    def feed(self, owner: PartitionOwner, offset: int) -> None:
+        self._fed[owner.lane.input_topic, owner.partition] = owner
+        self._reader.seek(owner.lane.input_topic, owner.partition, offset)
+        if owner.lane.ticks and (Topic.TICKS, owner.partition) not in self._fed:
+            self._fed[Topic.TICKS, owner.partition] = owner
+            self._reader.seek(Topic.TICKS, owner.partition, owner.next_tick)
+
+    def stop_feeding(self, owner: PartitionOwner) -> None:
+        if self._fed.get((owner.lane.input_topic, owner.partition)) is owner:
+            del self._fed[owner.lane.input_topic, owner.partition]
+            self._reader.forget(owner.lane.input_topic, owner.partition)
+        if not owner.live and self._fed.get((Topic.TICKS, owner.partition)) is owner:
+            del self._fed[Topic.TICKS, owner.partition]
+            self._reader.forget(Topic.TICKS, owner.partition)
+
+    def pause(self, owner: PartitionOwner) -> None:
+        self._reader.pause(owner.lane.input_topic, owner.partition)
+
+    def resume(self, owner: PartitionOwner) -> None:
+        if self._fed.get((owner.lane.input_topic, owner.partition)) is owner:
+            self._reader.resume(owner.lane.input_topic, owner.partition)
+
+    def perform(self, owner: PartitionOwner, request: PerformAttempt, stream: str, entry: Entry) -> None:
+        self._performer.start(request, stream, owner.clock, partial(self._deliver, entry.workspace), entry.trace)
+
+    def compute(self, owner: PartitionOwner, request: Compute, stream: str, entry: Entry) -> None:
+        key = entry.graph_key
+        graph = self.versions.get(key) if key else None
+        document = self.versions.document(key) if key else None
+        if graph is None or document is None or not owner.computing_begins(stream, request.node, request.run):
+            return
+        job = compute_job(entry.state, request.node, request.run, graph)
+        self._spawn(self._compute_run(owner, request, stream, document, job))
+
+    # --- assignment -------------------------------------------------------------------------------------------------
+
+    async def _follow_assignment(self, membership: Membership, group: asyncio.TaskGroup) -> None:
+        while True:
+            assigned = await membership.assigned()
+            self._assigned = assigned
+            _log.info("assigned", partitions=sorted(assigned))
+            for place in [place for place in self._owners if place[1] not in assigned]:
+                self._owners.pop(place)
+                self._tasks.pop(place).cancel()
+            for lane in self._lanes:
+                for partition in sorted(assigned):
+                    if (lane.name, partition) not in self._owners:
+                        self._own(lane, partition, group)
+                metrics.OWNED.labels(lane.name).set(len(assigned))
+
+    def _own(self, lane: Lane, partition: int, group: asyncio.TaskGroup) -> None:
+        owner = PartitionOwner(lane, partition, self)
+        self._owners[lane.name, partition] = owner
+        self._tasks[lane.name, partition] = group.create_task(owner.run(), name=f"{lane.name}/{partition}")
+
+    # --- feeding ----------------------------------------------------------------------------------------------------
+
+    async def _feed_owners(self, reader: Reader) -> None:
+        while True:
+            try:
+                records = await reader.read(max_records=2_000)
+            except LogUnavailable as error:
+                _log.warning("reading inputs failed, again soon", reason=str(error))
+                await asyncio.sleep(0.3)
+                continue
+            for record in records:
+                self._feed_record(record)
+
+    def _feed_record(self, record: Record) -> None:
+        owner = self._fed.get((record.topic, record.partition))
+        if owner is None:
+            return
+        if record.topic is Topic.TICKS:
+            try:
+                tick_time = decode_tick(record.value).time
+            except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
+                _log.warning("tick cannot be decoded", partition=record.partition, reason=str(error))
+                return
+            owner.tick(tick_time, record.offset)
+        else:
+            owner.take_in(record)
+
+    async def _watch_read_model(self) -> None:
+        """Tell owners how far the read model is (rule 14) and keep the gauges."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                rows = await self._pool.fetch(
+                    "SELECT topic, partition, min(next_offset) AS next_offset FROM positions GROUP BY topic, partition"
+                )
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                _log.debug("positions cannot be read", reason=str(error))
+                continue
+            reached = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+            open_executions = 0
+            for owner in self._owners.values():
+                owner.projected(reached.get((str(owner.lane.commit_topic), owner.partition), 0))
+                metrics.LAG.labels(owner.lane.name, str(owner.partition)).set(owner.waiting_inputs)
+                if owner.lane.ticks:
+                    open_executions += owner.open_streams
+            metrics.OPEN_EXECUTIONS.set(open_executions)
+
+    # --- results ----------------------------------------------------------------------------------------------------
+
+    def _deliver(self, workspace: str, stream: str, command: ConcludeAttempt | AttemptNotStarted) -> None:
+        owner = self._owners.get(("executions", partition_of(stream, self.log.partitions)))
+        if owner is not None and owner.stopped is None:
+            owner.post(stream, command)
+        else:
+            self._spawn(self._send_late(workspace, stream, command))
+
+    async def _send_late(self, workspace: str, stream: str, command: ConcludeAttempt | AttemptNotStarted) -> None:
+        """The stream has another owner now: it gets the result by the log."""
+        name = f"{stream}:{command.node}:{command.run}:{command.attempt}:result"
+        spill = BlobCollector(workspace)
+        record = registry.command_record(
+            command, id=name, stream=stream, workspace=workspace, made=wall_ms(), actor=self.name, spill=spill
+        )
+        if spill.blobs:
+            await self.blobs.put_many(workspace, spill.blobs)
+        headers = (("k", KIND_COMMAND), ("i", name.encode()), ("s", stream.encode()))
+        place = partition_of(stream, self.log.partitions)
+        for _ in range(20):
+            writer = await self.writer()
+            try:
+                await writer.append(
+                    Topic.EXECUTION_COMMANDS, place, [NewRecord(encode(record), headers, stream.encode())]
+                )
+            except LogError as error:
+                _log.warning("a late result cannot be sent, again soon", stream=stream, reason=str(error))
+                await self.writer_failed(writer)
+                await asyncio.sleep(0.5)
+            else:
+                return
+        _log.error("a late result is lost", stream=stream, node=command.node, attempt=command.attempt)
+
+    async def _compute_run(
+        self, owner: PartitionOwner, request: Compute, stream: str, document: bytes, job: bytes
+    ) -> None:
+        try:
+            result: Any = await self._compute.run(document, job)
+            command = ConcludeCompute(node=request.node, run=request.run, result=result)
+        except ComputeFailed as error:
+            failure = ErrorInfo(code=error.code, message=str(error), node_id=request.node)
+            command = ConcludeCompute(node=request.node, run=request.run, result=None, error=failure)
+        owner.computing_ended(stream, request.node, request.run)
+        owner.post(stream, command)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        _log.info("draining", effects=self._performer.under_way)
+        owners: Sequence[PartitionOwner] = list(self._owners.values())
+        for owner in owners:
+            owner.drain()
+        deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            await self._performer.settle(0.2)
+            if not self._performer.under_way and all(owner.idle for owner in owners):
+                break
+            await asyncio.sleep(0.01)
+        for owner in owners:
+            await owner.finish()
+
+    async def _close(self, membership: Membership, reader: Reader) -> None:
+        await self._performer.close()
+        for task in list(self._late):
+            task.cancel()
+        self._compute.close()
+        await membership.close()
+        await reader.close()
+        if self._writer is not None:
+            await self._writer.close()
