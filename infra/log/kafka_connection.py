@@ -1,18 +1,15 @@
 """What the parts of the Kafka log share: clients, topic names, and what the client library's errors mean."""
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from infra.log.port import LogMismatch, LogUnavailable, Topic
-
-T = TypeVar("T")
 
 REQUEST_MS = 10_000
 RETRY_MS = 100
@@ -79,7 +76,10 @@ def partitions_of(client: AIOKafkaClient, names: TopicNames) -> int:
 
 
 async def bounded(closing: Coroutine[Any, Any, object]) -> None:
-    """Run what closes something of the client library, which may hang or fail when the broker is gone."""
-    with contextlib.suppress(*UNAVAILABLE, asyncio.CancelledError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await closing
+    """Run what closes something of the client library, which may hang, fail or cancel itself when the broker is gone."""
+    task = asyncio.ensure_future(closing)
+    try:
+        await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+    finally:
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
