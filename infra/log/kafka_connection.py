@@ -76,7 +76,7 @@ def partitions_of(client: AIOKafkaClient, names: TopicNames) -> int:
 
 
 async def bounded(closing: Coroutine[Any, Any, object]) -> None:
-    """Run what closes something of the client library, which may hang, fail or cancel itself when the broker is gone."""
+    """Run what closes something of the client library, which may hang or fail when the broker is gone."""
     task = asyncio.ensure_future(closing)
     try:
         await asyncio.wait({task}, timeout=CLOSE_SECONDS)
