@@ -25,7 +25,7 @@ Backoff = Literal["fixed", "exponential"]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """`attempts` counts all tries; the first wait between two is `delay_seconds`, `exponential` doubles it each time."""
+    """`attempts` counts all tries. The first wait is `delay_seconds`; `exponential` doubles it each time."""
 
     attempts: int = 1
     delay_seconds: float = 1.0

@@ -1,0 +1,173 @@
+"""What a node type is: a pure description. The engine runs it; a node never does I/O.
+
+A node type names its parameters (a typed schema with docs) and one function, `bind`, which turns the parameters of one
+node, compiled once per workflow version, into an *operation*:
+
+Trigger   starts executions and hands its items on
+Pure      computes its output from its input at once
+Effects   asks for one effect an item, and concludes the item from what came back
+Wait      parks its items until a time
+Merge     gathers rounds of deliveries, one an input
+Loop      hands its items out in batches
+
+All of them report failures by raising NodeFailure; in a loop over items a Failure of that item is noted instead.
+Ports: an operation's `outputs` are its output ports in declared order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from domain.effects import Effect, EffectClass
+from domain.execution.events import Item, Items
+from domain.expressions import ExpressionError, Scope
+from domain.nodes.failures import NodeFailure
+from domain.nodes.parameters import Parameter, Parameters
+
+MAIN: Final = "main"
+
+
+class Failure(NamedTuple):
+    """Item number `item` of the input failed when the output's `main` had `place` items (where `continue` puts its error)."""
+
+    item: int
+    code: str
+    message: str
+    place: int
+
+
+@dataclass(slots=True)
+class Response:
+    """What the caller that waits is answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(slots=True)
+class Output:
+    """What a run put out: items per port, the items that failed, a response if it gave one. `failures`: ascending."""
+
+    ports: dict[str, Items]
+    failures: list[Failure] = field(default_factory=list)
+    response: Response | None = None
+
+
+class Run:
+    """What a pure run sees. `items`: its input; `inputs`: a merge's, by input port; `scope`: for its expressions.
+
+    An operation sets `scope.json` and `scope.item_index` before it evaluates for an item, and changes nothing else.
+    Items are shared: never change one, make a new one.
+    """
+
+    __slots__ = ("inputs", "items", "scope")
+
+    def __init__(self, items: Items, scope: Scope, inputs: Mapping[str, Items] | None = None) -> None:
+        self.items = items
+        self.scope = scope
+        self.inputs = inputs or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """`method` and `respond` are for triggers that answer HTTP."""
+
+    method: str | None = None
+    respond: str | None = None
+    outputs: tuple[str, ...] = (MAIN,)
+
+
+@dataclass(frozen=True, slots=True)
+class Pure:
+    """`weight`: what an item costs, in evaluated expressions; heavy runs are sent to the compute pool."""
+
+    run: Callable[[Run], Output]
+    outputs: tuple[str, ...] = (MAIN,)
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """`request(scope)`: the effect of the scope's item. `conclude(item, value)`: the item put out, from what came back.
+
+    `of_verdict(result)`: the value that stands for a person's word that an unsafe effect happened.
+    """
+
+    effect_class: EffectClass
+    request: Callable[[Scope], Effect]
+    conclude: Callable[[Item, Any], Item]
+    of_verdict: Callable[[Any], Any]
+    timeout_seconds: float = 30.0
+    outputs: tuple[str, ...] = (MAIN,)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`due(scope, now)`: when the wait is over; `now` and the answer in ms. The scope's item is the first one."""
+
+    due: Callable[[Scope, int], int]
+    outputs: tuple[str, ...] = (MAIN,)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """`run` gets every connected input in `inputs`, in numeric order, `[]` for one that is missing in this round.
+
+    `cost(inputs)`: what the run costs, in items made. `known_inputs`: None for any number of inputs.
+    """
+
+    run: Callable[[Run], Output]
+    cost: Callable[[Mapping[str, Items]], int]
+    known_inputs: tuple[str, ...] | None = None
+    chosen_input: str | None = None
+    outputs: tuple[str, ...] = (MAIN,)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    batch_size: int
+    outputs: tuple[str, ...] = ("loop", "done")
+
+
+Operation = Trigger | Pure | Effects | Wait | Merge | Loop
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """`routes`: it sends items to ports of its own names, so that `continue` needs an extra port `main`."""
+
+    type: str
+    title: str
+    docs: str
+    bind: Callable[[Parameters], Operation]
+    parameters: tuple[Parameter, ...] = ()
+    routes: bool = False
+    can_be_disabled: bool = True
+
+
+def failure_of(error: ExpressionError | NodeFailure, index: int, place: int) -> Failure:
+    return Failure(index, error.code, error.message, place)
+
+
+def map_items(run: Run, conclude: Callable[[Scope, Item], Items]) -> Output:
+    """The output of a node that turns each item into items on `main`, whatever the others do."""
+    scope = run.scope
+    made: Items = []
+    failures: list[Failure] = []
+    for index, item in enumerate(run.items):
+        scope.json = item["json"]
+        scope.item_index = index
+        try:
+            made.extend(conclude(scope, item))
+        except (ExpressionError, NodeFailure) as error:
+            failures.append(failure_of(error, index, len(made)))
+    return Output({MAIN: made}, failures)
+
+
+def at_first(run: Run) -> Scope:
+    """The run's scope, at its first item: for parameters that hold for the whole run."""
+    scope = run.scope
+    scope.item_index = 0
+    scope.json = run.items[0]["json"] if run.items else {}
+    return scope
