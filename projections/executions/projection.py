@@ -1,0 +1,98 @@
+"""Executions: one row each, keyed by (queued_at, id), which every commit of an execution carries."""
+
+from typing import Any
+
+from projections.facts import (
+    Commit,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionParked,
+    ExecutionQueued,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionTimedOut,
+    payload,
+    text,
+)
+from projections.operations import Insert, Operation, Table, Update, Values
+
+VERSION = 1
+
+EXECUTIONS = Table(
+    name="executions",
+    key=("queued_at", "id"),
+    columns={
+        "queued_at": "time",
+        "id": "uuid",
+        "workspace_id": "uuid",
+        "workflow_id": "uuid",
+        "workflow_version": "integer",
+        "status": "text",
+        "trigger_type": "text",
+        "trigger_node": "text",
+        "priority": "text",
+        "fingerprint": "text",
+        "retry_of": "uuid",
+        "input": "json",
+        "output": "json",
+        "error": "json",
+        "started_at": "time",
+        "completed_at": "time",
+        "stream_version": "bigint",
+    },
+    months=True,
+)
+TABLES = (EXECUTIONS,)
+
+
+def project(commit: Commit) -> list[Operation]:
+    """One operation a commit: the row as it is after all of its events."""
+    values: Values = {}
+    new = False
+    for event, _, blobs in commit.facts:
+        match event:
+            case ExecutionQueued():
+                new = True
+                values = _queued(commit, event, blobs)
+            case ExecutionStarted():
+                values["status"] = "running"
+                values["started_at"] = event.started_at
+            case ExecutionCompleted():
+                values.update(status="completed", completed_at=event.at, output=payload(event.output, "output", blobs))
+            case _:
+                _change(values, event)
+    if not values and commit.kind != "execution":
+        return []
+    values["stream_version"] = commit.version
+    key = (commit.queued_at, commit.id)
+    return [Insert("executions", key, values) if new else Update("executions", key, values)]
+
+
+def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Values:
+    return {
+        "workspace_id": commit.workspace,
+        "workflow_id": event.workflow_id,
+        "workflow_version": event.workflow_version,
+        "status": "queued",
+        "trigger_type": text(event.trigger_type),
+        "trigger_node": text(event.trigger_node),
+        "priority": text(event.priority),
+        "fingerprint": text(event.fingerprint),
+        "retry_of": event.retry_of,
+        "input": payload(event.items, "items", blobs),
+    }
+
+
+def _change(values: Values, event: Any) -> None:
+    match event:
+        case ExecutionParked():
+            values["status"] = "waiting"
+        case ExecutionResumed():
+            values["status"] = "running"
+        case ExecutionFailed():
+            values.update(status="failed", completed_at=event.at, error=str(event.error, "utf-8"))
+        case ExecutionTimedOut():
+            values.update(status="timeout", completed_at=event.at, error=str(event.error, "utf-8"))
+        case ExecutionCancelled():
+            values.update(status="cancelled", completed_at=event.at)

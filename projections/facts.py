@@ -1,0 +1,259 @@
+"""Commits as projections see them: payloads stay the JSON text that they are on the log.
+
+What a projection only passes on to a column (`outputs`, `items`, `document`, …) is never decoded. Events of an older
+version take the long way through the registry and its upcasters.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from schemas.envelope import CommitRecord, EventRecord
+from schemas.errors import DECODING_ERRORS, MalformedRecord, SchemaError
+from schemas.registry import EVENTS, decode_event_bare
+
+_NOTHING = msgspec.Raw(b"")
+_EMPTY_LIST = msgspec.Raw(b"[]")
+
+
+class ExecutionQueued(msgspec.Struct, frozen=True):
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger_type: str
+    queued_at: int
+    items: msgspec.Raw = _NOTHING
+    priority: str = "normal"
+    fingerprint: str = ""
+    retry_of: str | None = None
+
+
+class ExecutionStarted(msgspec.Struct, frozen=True):
+    started_at: int
+
+
+class ExecutionParked(msgspec.Struct, frozen=True):
+    pass
+
+
+class ExecutionResumed(msgspec.Struct, frozen=True):
+    pass
+
+
+class ExecutionCompleted(msgspec.Struct, frozen=True):
+    at: int
+    output: msgspec.Raw = _NOTHING
+
+
+class ExecutionFailed(msgspec.Struct, frozen=True):
+    at: int
+    error: msgspec.Raw
+
+
+class ExecutionTimedOut(msgspec.Struct, frozen=True):
+    at: int
+    error: msgspec.Raw
+
+
+class ExecutionCancelled(msgspec.Struct, frozen=True):
+    at: int
+
+
+class NodeAttempted(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    attempt: int
+    sources: msgspec.Raw = _EMPTY_LIST
+
+
+class NodeWaiting(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    sources: msgspec.Raw = _EMPTY_LIST
+
+
+class RetryScheduled(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+
+
+class NodeCompleted(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    outputs: msgspec.Raw = _NOTHING
+    sources: msgspec.Raw = _EMPTY_LIST
+    attempts: int = 0
+
+
+class ErrorCode(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+    node_id: str | None = None
+
+
+class NodeFailed(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    error: ErrorCode
+    sources: msgspec.Raw = _EMPTY_LIST
+    attempts: int = 0
+
+
+class NodeOutcomeUnknown(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    attempt: int
+
+
+class NodeCancelled(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+
+
+class WorkflowCreated(msgspec.Struct, frozen=True):
+    name: str
+    at: int
+    document: msgspec.Raw = _NOTHING
+    fingerprint: str = ""
+
+
+class WorkflowVersionAdded(msgspec.Struct, frozen=True):
+    version: int
+    name: str
+    at: int
+    document: msgspec.Raw = _NOTHING
+
+
+class WebhookBinding(msgspec.Struct, frozen=True):
+    endpoint_id: str
+    node: str
+    method: str
+    respond: str
+
+
+class WorkflowActivated(msgspec.Struct, frozen=True):
+    version: int
+    webhooks: list[WebhookBinding]
+    at: int
+
+
+class WorkflowDeactivated(msgspec.Struct, frozen=True):
+    at: int
+
+
+class WorkflowArchived(msgspec.Struct, frozen=True):
+    at: int
+
+
+class WorkspaceCreated(msgspec.Struct, frozen=True):
+    name: str
+    at: int
+
+
+class ApiKeyAdded(msgspec.Struct, frozen=True):
+    key_id: str
+    key_hash: str
+    prefix: str
+    name: str
+    at: int
+
+
+class ApiKeyRevoked(msgspec.Struct, frozen=True):
+    key_id: str
+    at: int
+
+
+SEEN: dict[str, type[msgspec.Struct]] = {
+    "execution.queued": ExecutionQueued,
+    "execution.started": ExecutionStarted,
+    "execution.parked": ExecutionParked,
+    "execution.resumed": ExecutionResumed,
+    "execution.completed": ExecutionCompleted,
+    "execution.failed": ExecutionFailed,
+    "execution.timed_out": ExecutionTimedOut,
+    "execution.cancelled": ExecutionCancelled,
+    "execution.node_attempted": NodeAttempted,
+    "execution.node_waiting": NodeWaiting,
+    "execution.retry_scheduled": RetryScheduled,
+    "execution.node_completed": NodeCompleted,
+    "execution.node_failed": NodeFailed,
+    "execution.node_outcome_unknown": NodeOutcomeUnknown,
+    "execution.node_cancelled": NodeCancelled,
+    "workflow.created": WorkflowCreated,
+    "workflow.version_added": WorkflowVersionAdded,
+    "workflow.activated": WorkflowActivated,
+    "workflow.deactivated": WorkflowDeactivated,
+    "workflow.archived": WorkflowArchived,
+    "workspace.created": WorkspaceCreated,
+    "workspace.api_key_added": ApiKeyAdded,
+    "workspace.api_key_revoked": ApiKeyRevoked,
+}
+
+UNSEEN = frozenset({"execution.attempt_concluded", "execution.response_given"})
+"""Events that change no row of any projection."""
+
+Fact: TypeAlias = tuple[Any, int, dict[str, str]]
+"""An event, its version in the stream, and the fields of it that are stored outside (field → blob id)."""
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """`id`: of the aggregate (the stream without its kind). `version`: the stream's after this commit.
+
+    `time`, `queued_at`: milliseconds since 1970; `queued_at` is 0 for all but executions.
+    """
+
+    kind: str
+    id: str
+    workspace: str
+    version: int
+    time: int
+    queued_at: int
+    facts: list[Fact]
+
+
+_DECODERS: dict[tuple[str, int], Callable[[msgspec.Raw], Any]] = {
+    (name, EVENTS.entries[name].version): msgspec.json.Decoder(kind).decode for name, kind in SEEN.items()
+}
+_LONG_WAY = {name: msgspec.json.Decoder(kind).decode for name, kind in SEEN.items()}
+_encode = msgspec.json.Encoder().encode
+
+
+def read_commit(record: CommitRecord) -> tuple[Commit, list[tuple[EventRecord, SchemaError]]]:
+    """The commit without the events that change no row, and the events that cannot be decoded, with the reason."""
+    facts: list[Fact] = []
+    broken: list[tuple[EventRecord, SchemaError]] = []
+    version = record.version
+    for event in record.events:
+        name = event.type
+        decode = _DECODERS.get((name, event.v))
+        try:
+            if decode is not None:
+                facts.append((decode(event.data), version, event.blobs))
+            elif name not in UNSEEN:
+                facts.append((_decode_long(event), version, event.blobs))
+        except SchemaError as error:
+            broken.append((event, error))
+        except DECODING_ERRORS as error:
+            broken.append((event, MalformedRecord.of(name, event.v, error)))
+        version += 1
+    kind, _, identity = record.stream.partition("-")
+    last = version - 1 if record.events else record.version
+    return Commit(kind, identity, record.workspace, last, record.time, record.queued_at or 0, facts), broken
+
+
+def _decode_long(event: EventRecord) -> Any:
+    lifted = decode_event_bare(event)
+    return _LONG_WAY[event.type](_encode(lifted))
+
+
+def payload(raw: msgspec.Raw, field: str, blobs: dict[str, str]) -> str | None:
+    """The JSON text for a column: of the field itself, or the reference to the blob that holds it."""
+    if blobs and field in blobs:
+        return '{"$blob":"' + blobs[field] + '"}'
+    return str(raw, "utf-8") if raw is not _NOTHING else None
+
+
+def text(value: str) -> str:
+    """Without NUL characters, which no text column takes."""
+    return value.replace("\x00", "\ufffd") if "\x00" in value else value

@@ -1,0 +1,45 @@
+"""Workspaces and their API keys."""
+
+from projections.facts import ApiKeyAdded, ApiKeyRevoked, Commit, WorkspaceCreated, text
+from projections.operations import Insert, Operation, Table, UpdateWhere
+
+VERSION = 1
+
+WORKSPACES = Table(name="workspaces", key=("id",), columns={"id": "uuid", "name": "text", "created_at": "time"})
+API_KEYS = Table(
+    name="api_keys",
+    key=("key_hash",),
+    columns={
+        "key_hash": "text",
+        "key_id": "uuid",
+        "workspace_id": "uuid",
+        "prefix": "text",
+        "name": "text",
+        "created_at": "time",
+        "revoked_at": "time",
+    },
+)
+TABLES = (WORKSPACES, API_KEYS)
+
+
+def project(commit: Commit) -> list[Operation]:
+    operations: list[Operation] = []
+    for event, _, _ in commit.facts:
+        match event:
+            case WorkspaceCreated():
+                operations.append(
+                    Insert("workspaces", (commit.id,), {"name": text(event.name), "created_at": event.at})
+                )
+            case ApiKeyAdded():
+                values = {
+                    "key_id": event.key_id,
+                    "workspace_id": commit.id,
+                    "prefix": text(event.prefix),
+                    "name": text(event.name),
+                    "created_at": event.at,
+                }
+                operations.append(Insert("api_keys", (text(event.key_hash),), values))
+            case ApiKeyRevoked():
+                where = {"workspace_id": commit.id, "key_id": event.key_id}
+                operations.append(UpdateWhere("api_keys", where, {"revoked_at": event.at}))
+    return operations

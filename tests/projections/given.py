@@ -1,0 +1,217 @@
+"""Given events: commits of owners on a log, as a worker writes them."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.execution.events import (
+    ErrorInfo,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionQueued,
+    ExecutionStarted,
+    NodeAttempted,
+    NodeCompleted,
+    NodeFailed,
+)
+from domain.workflow.events import WebhookBinding, WorkflowActivated, WorkflowCreated
+from domain.workspace.events import ApiKeyAdded, WorkspaceCreated
+from infra.log.memory import MemoryLog
+from infra.log.port import NewRecord, Topic
+from projections.catalog import PROJECTIONS, TABLES
+from projections.memory import MemoryTables
+from projections.positions import Place
+from schemas.envelope import (
+    KIND_COMMIT,
+    KIND_TAKEOVER,
+    Answers,
+    CommitRecord,
+    Epoch,
+    EventRecord,
+    TakeoverRecord,
+    encode,
+    partition_of,
+)
+from schemas.registry import encode_event
+from services.projector.batch import PartitionFold
+from services.projector.statements import instant
+
+T0 = 1_795_000_000_000
+"""2026-11-18, in milliseconds."""
+
+SPACE = str(uuid.uuid5(uuid.NAMESPACE_URL, "workspace"))
+FLOW = str(uuid.uuid5(uuid.NAMESPACE_URL, "workflow"))
+
+
+def some_id(name: object) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, str(name)))
+
+
+@dataclass
+class Owner:
+    """Writes one partition of one commit topic."""
+
+    log: MemoryLog
+    topic: Topic
+    partition: int
+    epoch: Epoch | None = None
+    n: int = 0
+
+    def take_over(self, nonce: str) -> None:
+        record = NewRecord(encode(TakeoverRecord(nonce, "test", T0)), (("k", KIND_TAKEOVER), ("o", nonce.encode())))
+        self.epoch = Epoch(self.log.append(self.topic, self.partition, [record]), nonce)
+        self.n = 0
+
+    def commit(self, stream: str, version: int, events: Sequence[Any], **fields: Any) -> None:
+        assert self.epoch is not None
+        records = [event if isinstance(event, EventRecord) else encode_event(event) for event in events]
+        commit = CommitRecord(
+            fields.pop("id", f"c{self.n}"),
+            stream,
+            version,
+            self.epoch,
+            self.n,
+            fields.pop("workspace", SPACE),
+            fields.pop("time", T0),
+            records,
+            **fields,
+        )
+        self.append(encode(commit))
+
+    def append(self, value: bytes) -> None:
+        assert self.epoch is not None
+        headers = (("k", KIND_COMMIT), ("e", self.epoch.header()), ("n", str(self.n).encode()))
+        self.log.append(self.topic, self.partition, [NewRecord(value, headers)])
+        self.n += 1
+
+
+@dataclass
+class World:
+    """A log with an owner for each partition."""
+
+    log: MemoryLog = field(default_factory=lambda: MemoryLog(2, clock=lambda: T0))
+    owners: dict[tuple[Topic, int], Owner] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    inputs: dict[tuple[Topic, int], int] = field(default_factory=dict)
+
+    def owner(self, topic: Topic, partition: int) -> Owner:
+        found = self.owners.get((topic, partition))
+        if found is None:
+            found = self.owners[topic, partition] = Owner(self.log, topic, partition)
+            found.take_over(f"first-{partition}")
+        return found
+
+    def commit(self, stream: str, events: Sequence[Any], **fields: Any) -> None:
+        topic = Topic.EXECUTIONS if stream.startswith("execution-") else Topic.EVENTS
+        partition = partition_of(stream, self.log.partitions)
+        version = self.versions.get(stream, 0) + 1
+        answered = self.inputs.get((topic, partition), 0)
+        self.inputs[topic, partition] = answered + 1
+        fields.setdefault("answers", Answers("input", answered))
+        self.owner(topic, partition).commit(stream, version, events, **fields)
+        self.versions[stream] = version - 1 + len(events)
+
+    def configure(self) -> None:
+        self.commit(f"workspace-{SPACE}", [WorkspaceCreated("Space", T0)])
+        self.commit(f"workspace-{SPACE}", [ApiKeyAdded(some_id("key"), "hash", "lf_ab", "first", T0 + 1)])
+        self.commit(f"workflow-{FLOW}", [WorkflowCreated("Flow", {"name": "Flow", "nodes": []}, T0 + 2, "fp")])
+        binding = WebhookBinding("endpoint-1", "hook", "POST", "at_once")
+        self.commit(f"workflow-{FLOW}", [WorkflowActivated(1, [binding], T0 + 3)])
+
+    def run_at_once(self, name: object, *, at: int = T0, nodes: int = 3) -> str:
+        """An execution that starts and ends in one commit."""
+        execution = some_id(name)
+        events: list[Any] = [queued(at), ExecutionStarted(started_at=at + 1)]
+        events += [
+            NodeCompleted(node=f"n{i}", run=0, outputs={"main": [{"json": {"i": i}}]}, sources=source(i))
+            for i in range(nodes)
+        ]
+        events.append(ExecutionCompleted(output=[{"json": {"ok": True}}], at=at + 5))
+        self.commit(f"execution-{execution}", events, queued_at=at, time=at + 5)
+        return execution
+
+    def run_in_steps(self, name: object, *, at: int = T0, fails: bool = False) -> str:
+        """One with an effect: an attempt in one commit, its result in the next."""
+        execution = some_id(name)
+        stream = f"execution-{execution}"
+        begin = NodeCompleted(node="start", run=0, outputs={"main": [{"json": {}}]})
+        self.commit(stream, [queued(at)], queued_at=at, time=at)
+        self.commit(
+            stream, [ExecutionStarted(started_at=at + 1), begin, attempted("call", 1)], queued_at=at, time=at + 1
+        )
+        if fails:
+            error = ErrorInfo("refused", "no", "call")
+            end: list[Any] = [
+                NodeFailed(node="call", run=0, error=error, attempts=1),
+                ExecutionFailed(error=error, at=at + 9),
+            ]
+        else:
+            end = [
+                NodeCompleted(node="call", run=0, outputs={"main": [{"json": {"r": "é\u0000"}}]}, attempts=1),
+                ExecutionCompleted(output=[], at=at + 9),
+            ]
+        self.commit(stream, end, queued_at=at, time=at + 9)
+        return execution
+
+    def fold(self) -> MemoryTables:
+        """The read models by the memory executor, record by record."""
+        tables = MemoryTables()
+        for topic in (Topic.EVENTS, Topic.EXECUTIONS):
+            for partition in range(self.log.partitions):
+                fold = PartitionFold(topic.value, partition, Place(), list(PROJECTIONS.values()))
+                for record in self.log.records(topic, partition):
+                    tables.apply(fold.fold(record).operations)
+        return tables
+
+
+def queued(at: int) -> ExecutionQueued:
+    return ExecutionQueued(
+        workflow_id=FLOW,
+        workflow_version=1,
+        trigger_node="n0",
+        trigger_type="webhook",
+        items=[{"json": {"a": 1}}],
+        queued_at=at,
+        fingerprint="f",
+    )
+
+
+def attempted(node: str, attempt: int) -> NodeAttempted:
+    return NodeAttempted(
+        node=node,
+        run=0,
+        attempt=attempt,
+        effect_class="read",
+        indexes=[0],
+        start_by=0,
+        unknown_after=0,
+        sources=[("start", 0, "main", "main")],
+    )
+
+
+def source(index: int) -> list[tuple[str, int, str, str]]:
+    return [] if index == 0 else [(f"n{index - 1}", 0, "main", "main")]
+
+
+async def stored_rows(connection: Any, table: str, schema: str = "read") -> list[dict[str, Any]]:
+    """All rows of a table in the database, as MemoryTables shows them."""
+    columns = TABLES[table].columns
+    shown = ", ".join(f"{name}::text" if kind in ("json", "uuid") else name for name, kind in columns.items())
+    keys = ", ".join(TABLES[table].key)
+    rows = await connection.fetch(f"SELECT {shown} FROM {schema}.{table} ORDER BY {keys}")
+    return [dict(row) for row in rows]
+
+
+def memory_rows(tables: MemoryTables, table: str) -> list[dict[str, Any]]:
+    """Rows of the memory executor with times as the database gives them."""
+    kinds = TABLES[table].columns
+    return [
+        {name: instant(row[name]) if kinds[name] == "time" and row[name] is not None else row[name] for name in kinds}
+        for row in tables.all_rows(table)
+    ]
+
+
+async def assert_same(connection: Any, tables: MemoryTables) -> None:
+    for name in TABLES:
+        assert await stored_rows(connection, name) == memory_rows(tables, name), name
