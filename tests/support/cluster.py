@@ -25,7 +25,7 @@ import psutil
 
 from tests.support.client import Client
 from tests.support.postgres import free_port
-from tests.support.processes import LINKFLOW, Process, environment
+from tests.support.processes import LINKFLOW, Process, environment, eventually
 
 READY_WITHIN = 40.0
 
@@ -176,6 +176,17 @@ class Roles(Cluster):
             assert code == 0, f"linkflow {' '.join(args)}: {out}\n{err}"
         self.start_all()
         await self.ready()
+        await self._key_known()
+
+    async def _key_known(self, within: float = 20.0) -> None:
+        """The api registers the first key through the log: wait until it is accepted."""
+        async with Client(self.url, self.key) as client:
+
+            async def known() -> bool:
+                status, _, _ = await client.send("GET", "/api/v1/workflows")
+                return status == 200
+
+            await eventually(known, lambda: "the first API key is not accepted", within=within)
 
     def start_all(self) -> None:
         """Start what does not run."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.decision import Outcome
 from infra.log import open_log
 from infra.log.port import Log, Record, Topic
 from schemas.envelope import CommitRecord, decode_commit
@@ -20,19 +21,22 @@ PREFIX = "execution-"
 
 @dataclass(slots=True)
 class History:
-    """Accepted commits in order per partition; `void` counts the commits that readers drop."""
+    """Accepted commits in order per partition; `void` counts the commits that readers drop.
+
+    `answers`: (input topic, partition, offset) → outcomes; more than one would be an input that was decided twice.
+    """
 
     commits: list[CommitRecord] = field(default_factory=list)
     void: int = 0
     takeovers: int = 0
     _by_stream: dict[str, list[tuple[str, dict[str, Any]]]] = field(default_factory=lambda: defaultdict(list))
     _versions: dict[str, int] = field(default_factory=dict)
-    _answered: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+    answers: dict[tuple[str, int, int], list[Outcome]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, partition: int, commit: CommitRecord) -> None:
         self.commits.append(commit)
         if commit.answers is not None:
-            self._answered[commit.answers.topic, partition, commit.answers.offset] += 1
+            self.answers[commit.answers.topic, partition, commit.answers.offset].append(commit.outcome)
         if not commit.events:
             return
         expected = self._versions.get(commit.stream, 0) + 1
@@ -62,7 +66,7 @@ class History:
         assert not missing, f"{len(missing)} of {len(ids)} accepted executions are not in the log: {missing[:3]}"
         odd = {each: self.ends(each) for each in ids if len(self.ends(each)) != 1}
         assert not odd, f"{len(odd)} of {len(ids)} executions did not end exactly once: {dict(list(odd.items())[:3])}"
-        twice = [key for key, count in self._answered.items() if count > 1]
+        twice = [place for place, outcomes in self.answers.items() if len(outcomes) > 1]
         assert not twice, f"{len(twice)} inputs were answered twice: {twice[:3]}"
 
     def check_calls(self, calls: Iterable[dict[str, Any]], execution_of: dict[str, str], *, once: bool = False) -> None:
