@@ -213,3 +213,16 @@ def _garbage(stream: str) -> list[NewRecord]:
     records.append(NewRecord(json.dumps(good | {"type": "execution.fly"}).encode()))
     records.append(NewRecord(b"", ()))
     return records
+
+
+async def test_many_large_bodies_at_once(client: Client) -> None:
+    """Together far over what one append takes: they are good input, however many wait for the same owner."""
+    workflow, path = await client.deploy(echo())
+    text = "x" * 60_000
+
+    async def one(number: int) -> str:
+        answer = await client.ask("POST", path, json={"key": f"{number}", "text": text})
+        return str(answer["execution_id"])
+
+    ids = await asyncio.gather(*(one(number) for number in range(400)))
+    assert await all_ended(client, workflow, ids, within=40) == {"completed": 400}
