@@ -4,6 +4,9 @@ import asyncio
 import os
 import signal
 import socket
+from functools import partial
+
+import asyncpg
 
 from infra.blobs import PostgresBlobs
 from infra.log import open_log
@@ -13,6 +16,7 @@ from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
 from infra.telemetry.metrics import serve_metrics
 from infra.telemetry.tracing import configure_tracing, shutdown_tracing
+from services.worker.versions import WorkflowVersions
 from services.worker.worker import Worker
 
 
@@ -28,12 +32,14 @@ async def run(settings: Settings) -> None:
     pool = await open_pool(settings.database_url, min_size=1, max_size=8)
     try:
         log = await open_log(settings.log, database_url=settings.database_url, partitions=None)
+        blobs = PostgresBlobs(pool)
         try:
             worker = Worker(
                 log,
-                pool,
                 PostgresCheckpoints(pool),
-                PostgresBlobs(pool),
+                blobs,
+                WorkflowVersions(pool, log, blobs),
+                partial(_positions, pool),
                 name=name,
                 max_effects=settings.max_effects,
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
@@ -45,3 +51,11 @@ async def run(settings: Settings) -> None:
         await pool.close()
         stop_metrics()
         shutdown_tracing()
+
+
+async def _positions(pool: asyncpg.Pool) -> dict[tuple[str, int], int]:
+    """How far the read models are, the slowest projection of each topic and partition."""
+    rows = await pool.fetch(
+        "SELECT topic, partition, min(next_offset) AS next_offset FROM positions GROUP BY topic, partition"
+    )
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}

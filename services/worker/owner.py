@@ -39,8 +39,8 @@ INBOX_LIMIT = 1_000
 """Inputs that wait undecided before the owner's partition is paused."""
 CHECKPOINT_SECONDS = 3.0
 
-_DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-_MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, *_DATABASE_AWAY)
+DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, *DATABASE_AWAY)
 
 _log = get_logger("worker.owner")
 
@@ -139,7 +139,7 @@ class PartitionOwner:
         try:
             async with asyncio.timeout(2.0):
                 await self._checkpoint()
-        except (CheckpointRefused, *_DATABASE_AWAY) as error:
+        except (CheckpointRefused, *DATABASE_AWAY) as error:
             _log.warning("no last checkpoint", **self._labels(), reason=str(error))
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class PartitionOwner:
             return
         try:
             await self._checkpoint()
-        except _DATABASE_AWAY as error:
+        except DATABASE_AWAY as error:
             _log.warning("no checkpoint, again later", **self._labels(), reason=str(error))
 
     async def _checkpoint(self) -> None:

@@ -5,11 +5,10 @@ ends with that error and its supervisor starts it again; there is no half-alive 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import asyncpg
 from domain.execution.decider import compute_job
 
 from domain.effects import Compute, PerformAttempt
@@ -27,12 +26,15 @@ from services.worker.clock import wall_ms
 from services.worker.compute import ComputeFailed, ComputePool
 from services.worker.effects.performer import EffectPerformer
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
-from services.worker.owner import PartitionOwner
-from services.worker.versions import Versions, WorkflowVersions
+from services.worker.owner import DATABASE_AWAY, PartitionOwner
+from services.worker.versions import Versions
 
 GROUP = "linkflow-workers"
 DRAIN_SECONDS = 8.0
 WATCH_SECONDS = 1.0
+
+Positions = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
+"""(commit topic, partition) → the read model has all commits below this offset."""
 
 _log = get_logger("worker")
 
@@ -43,21 +45,23 @@ class Worker:
     def __init__(
         self,
         log: Log,
-        pool: asyncpg.Pool,
         checkpoints: Checkpoints,
         blobs: BlobStore,
+        versions: Versions,
+        positions: Positions,
         *,
         name: str,
         max_effects: int = 2_000,
         compute_processes: int = 1,
+        lanes: Sequence[Lane] | None = None,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
         self.blobs = blobs
         self.name = name
-        self.versions: Versions = WorkflowVersions(pool, log, blobs)
-        self._pool = pool
-        self._lanes: tuple[Lane, ...] = (ExecutionLane(self.versions), AggregateLane())
+        self.versions = versions
+        self._positions = positions
+        self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions), AggregateLane())
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
@@ -67,6 +71,18 @@ class Worker:
         self._writer_lock = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
         self._assigned: frozenset[int] = frozenset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition that the group gave to this worker has been taken over."""
+        return bool(self._owners) and all(owner.live for owner in self._owners.values())
+
+    def find_owner(self, lane: str, partition: int) -> PartitionOwner | None:
+        return self._owners.get((lane, partition))
+
+    def owner_of(self, lane: str, partition: int) -> PartitionOwner:
+        """The owner of a partition that this worker has; raises KeyError."""
+        return self._owners[lane, partition]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain: finish what is under way, checkpoint, leave the group."""
@@ -191,16 +207,13 @@ class Worker:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                rows = await self._pool.fetch(
-                    "SELECT topic, partition, min(next_offset) AS next_offset FROM positions GROUP BY topic, partition"
-                )
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                reached = await self._positions()
+            except DATABASE_AWAY as error:
                 _log.debug("positions cannot be read", reason=str(error))
                 continue
-            reached = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
             open_executions = 0
             for owner in self._owners.values():
-                owner.projected(reached.get((str(owner.lane.commit_topic), owner.partition), 0))
+                owner.projected(reached.get((owner.lane.commit_topic, owner.partition), 0))
                 metrics.LAG.labels(owner.lane.name, str(owner.partition)).set(owner.waiting_inputs)
                 if owner.lane.ticks:
                     open_executions += owner.open_streams
