@@ -1,5 +1,7 @@
 """The log: port, three implementations, and how to open the one that the settings name."""
 
+import re
+
 from infra.log.port import Log, LogAdmin, LogMismatch
 
 
@@ -12,7 +14,7 @@ async def open_log(
     apart in one database or broker. Raises LogUnavailable, LogMismatch (topics missing, other partition count), and
     ValueError for a url of another kind.
     """
-    log = await _open(url, database_url, partitions, prefix)
+    log = await _open(url, database_url, partitions, _checked(prefix))
     if partitions is not None and log.partitions != partitions:
         await log.close()
         raise LogMismatch(f"the log has {log.partitions} partitions a topic, the settings say {partitions}")
@@ -21,6 +23,7 @@ async def open_log(
 
 async def open_admin(url: str, *, database_url: str | None = None, prefix: str = "") -> LogAdmin:
     """What makes and checks the topics of the log at `url`; close it after use. Raises as `open_log` does."""
+    _checked(prefix)
     if url == "postgres":
         from infra.log.postgres import PostgresLogAdmin
 
@@ -46,6 +49,13 @@ async def _open(url: str, database_url: str | None, partitions: int | None, pref
 
         return MemoryLog(partitions or 8)
     raise ValueError(f"a log is named postgres, kafka://host:port,… or memory, not {url!r}")
+
+
+def _checked(prefix: str) -> str:
+    """A prefix becomes part of names at the broker and in the database."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,40}", prefix):
+        raise ValueError(f"a log's prefix has up to 40 letters, digits, dots, dashes and underscores, not {prefix!r}")
+    return prefix
 
 
 def _database(url: str | None) -> str:

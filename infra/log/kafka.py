@@ -1,10 +1,12 @@
 """The log on Kafka or Redpanda. Why these parts of the client library, and not its consumer: kafka_reader.py."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.admin import DeleteRecordsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
@@ -13,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from infra.log.kafka_admin import KafkaLogAdmin
 from infra.log.kafka_connection import (
     REQUEST_MS,
+    RETRY_MS,
     UNAVAILABLE,
     TopicNames,
     bounded,
@@ -23,9 +26,12 @@ from infra.log.kafka_connection import (
 from infra.log.kafka_membership import KafkaMembership
 from infra.log.kafka_reader import KafkaReader
 from infra.log.kafka_writer import KafkaWriter
-from infra.log.port import LogMismatch, LogUnavailable, Membership, Reader, Topic, Writer
+from infra.log.port import LogMismatch, Membership, Reader, Topic, Writer
 
 __all__ = ["KafkaLog", "KafkaLogAdmin"]
+
+MOVING_SECONDS = 5.0
+"""How long a small call follows a partition whose leader is on the move."""
 
 _LATEST, _EARLIEST = -1, -2
 _CONSUMER = -1
@@ -108,10 +114,7 @@ class KafkaLog:
     async def delete_before(self, topic: Topic, partition: int, offset: int) -> None:
         cut = min(offset, await self.end_offset(topic, partition))
         request = DeleteRecordsRequest([(self._names[topic], [(partition, cut)])], REQUEST_MS)
-        response = await self._ask_leader(topic, partition, request)
-        for answer in response.topics:
-            for _, _, code, *_ in answer[1]:
-                _check(code)
+        await self._ask_leader(topic, partition, request, code_at=2)
 
     async def close(self) -> None:
         await bounded(self._client.close())
@@ -121,25 +124,31 @@ class KafkaLog:
 
     async def _bound(self, topic: Topic, partition: int, which: int) -> int:
         request = OffsetRequest(_CONSUMER, _READ_UNCOMMITTED, [(self._names[topic], [(partition, which)])])
-        response = await self._ask_leader(topic, partition, request)
-        for _, partitions in response.topics:
-            for _, code, _, offset in partitions:
-                _check(code)
-                return int(offset)
-        raise LogUnavailable(f"the broker told no offset of {topic}/{partition}")
+        _, _, _, offset = await self._ask_leader(topic, partition, request, code_at=1)
+        return int(offset)
 
-    async def _ask_leader(self, topic: Topic, partition: int, request: object) -> Any:
+    async def _ask_leader(self, topic: Topic, partition: int, request: object, *, code_at: int) -> Any:
+        """What the leader answers for the partition; the error code is at `code_at`. Follows a leader that moves."""
         if not 0 <= partition < self.partitions:
             raise LogMismatch(f"{topic} has no partition {partition}")
-        try:
-            await self._client._maybe_wait_metadata()
-            leader = self._client.cluster.leader_for_partition(TopicPartition(self._names[topic], partition))
-            if leader is None or leader == -1:
+        place = TopicPartition(self._names[topic], partition)
+        deadline = time.monotonic() + MOVING_SECONDS
+        while True:
+            error: KafkaError = LeaderNotAvailableError()
+            try:
+                leader = self._client.cluster.leader_for_partition(place)
+                if leader is not None and leader != -1:
+                    response = await self._client.send(leader, request)
+                    _, answers, *_ = response.topics[0]
+                    if not (code := answers[0][code_at]):
+                        return answers[0]
+                    error = for_code(code)()
+                if not error.retriable or time.monotonic() > deadline:
+                    raise error
                 await self._client.force_metadata_update()
-                raise LogUnavailable(f"{topic}/{partition} has no leader now")
-            return await self._client.send(leader, request)
-        except UNAVAILABLE as error:
-            raise unavailable(error) from error
+                await asyncio.sleep(RETRY_MS / 1000)
+            except UNAVAILABLE as failure:
+                raise unavailable(failure) from failure
 
     async def _ask_coordinator(self, group: str, request: object) -> Any:
         try:

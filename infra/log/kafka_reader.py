@@ -19,6 +19,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from infra.log.kafka_connection import UNAVAILABLE, TopicNames, bounded, unavailable
+from infra.log.places import Place, PlacedReader
 from infra.log.port import LogError, LogUnavailable, OffsetOutOfRange, Record, Topic
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ BUFFER_BYTES = 500_000
 LATE_POLL_MS = 20
 """Two polls may be under way at one broker: the main one, and a short one for what came since that began."""
 BACKOFF_SECONDS = 0.1
+MOVES = 10
+"""So many refusals in a row (by a broker that leads a partition no more, or not yet) are told to the reader."""
 
 _MAIN, _LATE = 0, 1
 _OUT_OF_RANGE = 1
@@ -38,12 +41,9 @@ _READ_UNCOMMITTED = 0
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
-    topic: Topic
-    partition: int
-    offset: int
-    """The next record to ask the broker for; what is before it waits in `chunks`."""
-    paused: bool = False
+class _Place(Place):
+    """`offset` is the next record to ask the broker for; what is before it waits in `chunks`."""
+
     covered: bool = False
     chunks: deque[tuple[int, Iterator[Record]]] = field(default_factory=deque)
     """(bytes, records) of each answer, decoded as they are read."""
@@ -51,36 +51,18 @@ class _Place:
     error: OffsetOutOfRange | None = None
 
 
-class KafkaReader:
+class KafkaReader(PlacedReader[_Place]):
     """A Reader on connections of its own of a shared client."""
 
     def __init__(self, client: AIOKafkaClient, names: TopicNames) -> None:
+        super().__init__(_Place)
         self._client = client
         self._names = names
-        self._places: dict[tuple[Topic, int], _Place] = {}
-        self._wake = asyncio.Event()
         self._polls: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._backing_off: asyncio.Task[None] | None = None
         self._error: LogError | None = None
-        self._turn = 0
+        self._refusals = 0
         self._closed = False
-
-    def seek(self, topic: Topic, partition: int, offset: int) -> None:
-        before = self._places.get((topic, partition))
-        self._places[topic, partition] = _Place(topic, partition, offset, paused=before is not None and before.paused)
-        self._wake.set()
-
-    def forget(self, topic: Topic, partition: int) -> None:
-        self._places.pop((topic, partition), None)
-
-    def pause(self, topic: Topic, partition: int) -> None:
-        if place := self._places.get((topic, partition)):
-            place.paused = True
-
-    def resume(self, topic: Topic, partition: int) -> None:
-        if place := self._places.get((topic, partition)):
-            place.paused = False
-            self._wake.set()
 
     async def read(self, *, max_records: int = 500, timeout: float | None = None) -> list[Record]:
         try:
@@ -111,22 +93,8 @@ class KafkaReader:
             await bounded(_close_connection(self._client, key))
 
     def _take(self, max_records: int) -> list[Record]:
-        """A share of what each partition has; who comes first changes with each call."""
         ready = [place for place in self._places.values() if place.chunks and not place.paused]
-        share = max(1, max_records // max(1, len(ready)))
-        start = self._turn % max(1, len(ready))
-        self._turn += 1
-        records: list[Record] = []
-        for place in (*ready[start:], *ready[:start]):
-            limit = min(share, max_records - len(records))
-            while limit > 0 and place.chunks:
-                size, chunk = place.chunks[0]
-                taken = list(itertools.islice(chunk, limit))
-                if len(taken) < limit:
-                    place.chunks.popleft()
-                    place.buffered -= size
-                limit -= len(taken)
-                records += taken
+        records = self._take_shares(ready, max_records, _take_buffered)
         if not records:
             for place in self._places.values():
                 if place.error is not None and not place.paused:
@@ -145,7 +113,9 @@ class KafkaReader:
                 TopicPartition(self._names[place.topic], place.partition)
             )
             if leader is None or leader == -1:
-                self._back_off(LogUnavailable(f"{place.topic}/{place.partition} has no leader now"))
+                self._refusals += 1
+                error = LogUnavailable(f"{place.topic}/{place.partition} has no leader now")
+                self._back_off(error if self._refusals > MOVES else None)
                 return
             due.setdefault(leader, []).append(place)
         for leader, places in due.items():
@@ -174,8 +144,7 @@ class KafkaReader:
 
     def _request(self, places: list[_Place], wait_ms: int) -> FetchRequest:
         topics: dict[str, list[tuple[int, int, int]]] = {}
-        start = self._turn % len(places)  # an answer is filled in the order of the request: in turns
-        for place in (*places[start:], *places[:start]):
+        for place in self._in_turn(places):  # an answer is filled in the order of the request
             wanted = (place.partition, place.offset, PARTITION_BYTES)
             topics.setdefault(self._names[place.topic], []).append(wanted)
         return FetchRequest(wait_ms, 1, POLL_BYTES, _READ_UNCOMMITTED, list(topics.items()))
@@ -185,14 +154,16 @@ class KafkaReader:
         for topic, partitions in response.topics:
             for partition, error_code, *_, raw in partitions:
                 place = asked[topic, partition]
-                if self._places.get((place.topic, partition)) is not place:
-                    continue  # moved or forgotten meanwhile
+                if not self._is_current(place):
+                    continue
                 if error_code == _OUT_OF_RANGE:
                     place.error = OffsetOutOfRange(f"{place.topic}/{partition} has no offset {place.offset}")
                     self._wake.set()
                 elif error_code:
-                    self._back_off(unavailable(for_code(error_code)()))
+                    self._refusals += 1
+                    self._back_off(unavailable(for_code(error_code)()) if self._refusals > MOVES else None)
                 elif raw:
+                    self._refusals = 0
                     self._buffer(place, raw)
 
     def _buffer(self, place: _Place, raw: bytes) -> None:
@@ -208,10 +179,11 @@ class KafkaReader:
             place.offset = batches[-1].next_offset
             self._wake.set()
 
-    def _back_off(self, error: LogError) -> None:
-        """Tell the reader, ask for fresh metadata, and go on a little later."""
-        self._error = error
-        self._wake.set()
+    def _back_off(self, error: LogError | None) -> None:
+        """Tell the reader of the error, if any, ask for fresh metadata, and go on a little later."""
+        if error is not None:
+            self._error = error
+            self._wake.set()
         if self._backing_off is None and not self._closed:
             self._backing_off = asyncio.create_task(self._recover(), name="log reader back-off")
 
@@ -222,6 +194,17 @@ class KafkaReader:
         finally:
             self._backing_off = None
         self._start_polls()
+
+
+def _take_buffered(place: _Place, limit: int) -> list[Record]:
+    records: list[Record] = []
+    while len(records) < limit and place.chunks:
+        size, chunk = place.chunks[0]
+        records += itertools.islice(chunk, limit - len(records))
+        if len(records) < limit:
+            place.chunks.popleft()
+            place.buffered -= size
+    return records
 
 
 def _decode(topic: Topic, partition: int, batches: list[Any], start: int) -> Iterator[Record]:

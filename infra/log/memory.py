@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from infra.log.places import Place, PlacedReader
 from infra.log.port import (
     LogError,
     LogMismatch,
@@ -255,38 +256,13 @@ class MemoryWriter:
                 done.set_exception(type(error)(*error.args))
 
 
-@dataclass(slots=True)
-class _Place:
-    offset: int
-    paused: bool = False
-
-
-class MemoryReader:
+class MemoryReader(PlacedReader[Place]):
     """A Reader."""
 
     def __init__(self, log: MemoryLog) -> None:
+        super().__init__(Place)
         self._log = log
-        self._places: dict[tuple[Topic, int], _Place] = {}
-        self._wake = asyncio.Event()
-        self._turn = 0
         self._closed = False
-
-    def seek(self, topic: Topic, partition: int, offset: int) -> None:
-        before = self._places.get((topic, partition))
-        self._places[topic, partition] = _Place(offset, paused=before is not None and before.paused)
-        self._wake.set()
-
-    def forget(self, topic: Topic, partition: int) -> None:
-        self._places.pop((topic, partition), None)
-
-    def pause(self, topic: Topic, partition: int) -> None:
-        if place := self._places.get((topic, partition)):
-            place.paused = True
-
-    def resume(self, topic: Topic, partition: int) -> None:
-        if place := self._places.get((topic, partition)):
-            place.paused = False
-            self._wake.set()
 
     async def read(self, *, max_records: int = 500, timeout: float | None = None) -> list[Record]:
         try:
@@ -310,22 +286,17 @@ class MemoryReader:
         self._wake.set()
 
     def _take(self, max_records: int) -> list[Record]:
-        """A share of each partition that has something; who comes first changes with each call."""
-        ready: list[tuple[_Place, list[Record]]] = []
-        for (topic, partition), place in self._places.items():
-            if not place.paused and (found := self._log.read(topic, partition, place.offset, max_records)):
-                ready.append((place, found))
-        if not ready:
-            return []
-        share = max(1, max_records // len(ready))
-        start = self._turn % len(ready)
-        self._turn += 1
-        records: list[Record] = []
-        for place, found in (*ready[start:], *ready[:start]):
-            taken = found[: min(share, max_records - len(records))]
+        ready = [place for place in self._places.values() if not place.paused and self._next(place, 1)]
+
+        def take(place: Place, limit: int) -> list[Record]:
+            taken = self._next(place, limit)
             place.offset += len(taken)
-            records += taken
-        return records
+            return taken
+
+        return self._take_shares(ready, max_records, take)
+
+    def _next(self, place: Place, limit: int) -> list[Record]:
+        return self._log.read(place.topic, place.partition, place.offset, limit)
 
 
 class MemoryMembership:

@@ -1,13 +1,13 @@
 """Reads partitions of the log in PostgreSQL: several in one round trip, woken by NOTIFY, with a slow safety poll."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 
 import asyncpg
 import msgspec
 
-from infra.log.port import Headers, LogUnavailable, OffsetOutOfRange, Record, Topic
+from infra.log.places import Place, PlacedReader
+from infra.log.port import Headers, LogUnavailable, OffsetOutOfRange, Record
 from infra.log.postgres_connection import (
     TOPIC_IDS,
     TOPICS,
@@ -41,45 +41,23 @@ _NO_HEADERS = msgspec.msgpack.encode(())
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
-    """Where a partition is read. `grown`: there may be records; `checked`: its offset is known to be kept."""
+class _Place(Place):
+    """`grown`: there may be records; `checked`: its offset is known to be kept."""
 
-    offset: int
-    paused: bool = False
     grown: bool = True
     checked: bool = False
 
 
-class PostgresReader:
+class PostgresReader(PlacedReader[_Place]):
     """A Reader on one connection of its own; a lost connection is replaced at the next read."""
 
     def __init__(self, url: str, control: Control) -> None:
+        super().__init__(_Place)
         self._url = url
         self._control = control
         self._connection: Connection | None = None
-        self._places: dict[tuple[int, int], _Place] = {}
-        self._wake = asyncio.Event()
-        self._turn = 0
         self._closed = False
         control.on_append(self._grown)
-
-    def seek(self, topic: Topic, partition: int, offset: int) -> None:
-        place = (TOPIC_IDS[topic], partition)
-        before = self._places.get(place)
-        self._places[place] = _Place(offset, paused=before is not None and before.paused)
-        self._wake.set()
-
-    def forget(self, topic: Topic, partition: int) -> None:
-        self._places.pop((TOPIC_IDS[topic], partition), None)
-
-    def pause(self, topic: Topic, partition: int) -> None:
-        if place := self._places.get((TOPIC_IDS[topic], partition)):
-            place.paused = True
-
-    def resume(self, topic: Topic, partition: int) -> None:
-        if place := self._places.get((TOPIC_IDS[topic], partition)):
-            place.paused = False
-            self._wake.set()
 
     async def read(self, *, max_records: int = 500, timeout: float | None = None) -> list[Record]:
         loop = asyncio.get_running_loop()
@@ -115,92 +93,77 @@ class PostgresReader:
     def _grown(self, grown: frozenset[tuple[int, int]] | None) -> None:
         """Some partitions grew (None: perhaps all of them)."""
         if grown is None:
-            for place in self._places.values():
-                place.grown = True
+            places = list(self._places.values())
+        else:
+            known = (self._places.get((TOPICS[topic], partition)) for topic, partition in grown)
+            places = [place for place in known if place is not None]
+        for place in places:
+            place.grown = True
             self._wake.set()
-            return
-        for key in grown:
-            place_of = self._places.get(key)
-            if place_of is not None:
-                place_of.grown = True
-                self._wake.set()
-
-    def _due(self, max_records: int) -> list[tuple[tuple[int, int], _Place]]:
-        """The partitions to ask for: if there are more than records asked for, another part of them each time."""
-        due = [(key, place) for key, place in self._places.items() if place.grown and not place.paused]
-        if len(due) > max_records:
-            start = self._turn % len(due)
-            self._turn += max_records
-            due = (due + due)[start : start + max_records]
-        return due
 
     async def _read_grown(self, max_records: int) -> list[Record]:
-        due = self._due(max_records)
+        """Ask for what may be there, in one round trip; if there are more partitions than `max_records`, for some."""
+        due = [place for place in self._places.values() if place.grown and not place.paused]
         if not due:
             return []
+        due = self._in_turn(due)[:max_records]
         share = max(1, max_records // len(due))
         try:
             connection = await self._connected()
-            if not all(place.checked for _, place in due):
-                await self._check(connection, due)
-            asked = {key: (place, place.offset) for key, place in due}
-            for _, place in due:
-                place.grown = False
+            if new := [place for place in due if not place.checked]:
+                await self._check(connection, new)
+            asked = {(TOPIC_IDS[place.topic], place.partition): place for place in due}
+            offsets = [place.offset for place in due]
+            for place in due:
+                place.grown = False  # what is appended from here on wakes us again
             try:
                 rows = await connection.fetch(
-                    _FETCH,
-                    [topic for topic, _ in asked],
-                    [partition for _, partition in asked],
-                    [offset for _, offset in asked.values()],
-                    share,
+                    _FETCH, [topic for topic, _ in asked], [partition for _, partition in asked], offsets, share
                 )
             except BaseException:
-                for _, place in due:
+                for place in due:
                     place.grown = True
                 raise
         except UNAVAILABLE as error:
-            await self._drop_connection()
+            self._drop_connection()
             raise log_error(error) from error
-        return self._take(rows, asked, share)
+        return self._accept(rows, asked, share)
 
-    def _take(
-        self, rows: list[asyncpg.Record], asked: dict[tuple[int, int], tuple[_Place, int]], share: int
-    ) -> list[Record]:
+    def _accept(self, rows: list[asyncpg.Record], asked: dict[tuple[int, int], _Place], share: int) -> list[Record]:
+        """The records of `rows` that follow on their places; raises OffsetOutOfRange if all are behind a gap."""
         records: list[Record] = []
         gap: OffsetOutOfRange | None = None
-        counts: dict[tuple[int, int], int] = {}
+        counts = dict.fromkeys(asked, 0)
         for topic, partition, offset, appended_at, value, headers, key in rows:
-            at = (topic, partition)
-            place, was = asked[at]
-            if self._places.get(at) is not place or place.offset != was + counts.get(at, 0):
-                continue  # it was moved or forgotten while we asked, or there is a gap
+            place = asked[topic, partition]
+            if not self._is_current(place):
+                continue
             if offset != place.offset:
-                place.checked = False
-                place.grown = True
-                gap = _out_of_range(topic, partition, place.offset, offset, None)
+                place.checked, place.grown = False, True
+                gap = gap or _out_of_range(place, offset)
                 continue
             place.offset = offset + 1
-            counts[at] = counts.get(at, 0) + 1
+            counts[topic, partition] += 1
             unpacked: Headers = () if headers == _NO_HEADERS else _unpack_headers(headers)
-            records.append(Record(TOPICS[topic], partition, offset, appended_at, value, unpacked, key))
+            records.append(Record(place.topic, partition, offset, appended_at, value, unpacked, key))
         for at, count in counts.items():
             if count == share:
-                asked[at][0].grown = True
+                asked[at].grown = True
         if gap is not None and not records:
             raise gap
         return records
 
-    async def _check(self, connection: Connection, due: list[tuple[tuple[int, int], _Place]]) -> None:
+    async def _check(self, connection: Connection, places: list[_Place]) -> None:
         """Whether the offsets of places that were just set exist; raises OffsetOutOfRange."""
-        new = {key: place for key, place in due if not place.checked}
+        new = {(TOPIC_IDS[place.topic], place.partition): place for place in places}
         rows = await connection.fetch(_BOUNDS, [topic for topic, _ in new], [partition for _, partition in new])
         for topic, partition, first, end in rows:
             place = new.pop((topic, partition))
             if not first <= place.offset <= end:
-                raise _out_of_range(topic, partition, place.offset, first, end)
+                raise _out_of_range(place, first, end)
             place.checked = True
-        for topic, partition in new:
-            raise OffsetOutOfRange(f"{TOPICS[topic]} has no partition {partition}")
+        for place in new.values():
+            raise OffsetOutOfRange(f"{place.topic} has no partition {place.partition}")
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
@@ -209,13 +172,12 @@ class PostgresReader:
                 place.grown, place.checked = True, False
         return self._connection
 
-    async def _drop_connection(self) -> None:
+    def _drop_connection(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(*UNAVAILABLE):
-                self._connection.terminate()
+            self._connection.terminate()
             self._connection = None
 
 
-def _out_of_range(topic: int, partition: int, asked: int, first: int, end: int | None) -> OffsetOutOfRange:
+def _out_of_range(place: Place, first: int, end: int | None = None) -> OffsetOutOfRange:
     upto = "" if end is None else f", the end is {end}"
-    return OffsetOutOfRange(f"{TOPICS[topic]}/{partition} has no offset {asked}: the first is {first}{upto}")
+    return OffsetOutOfRange(f"{place.topic}/{place.partition} has no offset {place.offset}: the first is {first}{upto}")
