@@ -1,0 +1,146 @@
+"""Executions as clients see them, spliced from the rows' JSON text: what is large is never decoded deeply."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from projections.executions.queries import ExecutionRow, ExecutionSummary
+from projections.node_executions.queries import NodeExecutionRow
+from services.api.reads import Reads
+from services.api.results import CLOSED
+
+Ports = dict[str, list[msgspec.Raw]]
+
+_decode_ports = msgspec.json.Decoder(Ports).decode
+_decode_sources = msgspec.json.Decoder(list[tuple[str, int, str, str]]).decode
+
+
+class _NodeId(msgspec.Struct):
+    id: str
+
+
+class _Nodes(msgspec.Struct):
+    nodes: list[_NodeId] = []
+
+
+_decode_nodes = msgspec.json.Decoder(_Nodes).decode
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def raw(text: str | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text.encode())
+
+
+def summary(row: ExecutionSummary) -> dict[str, Any]:
+    """One line of a list."""
+    return {
+        "id": row.id,
+        "workflow_id": row.workflow_id,
+        "workflow_version": row.workflow_version,
+        "status": row.status,
+        "trigger_type": row.trigger_type,
+        "priority": row.priority,
+        "retry_of": row.retry_of,
+        "error": raw(row.error),
+        "queued_at": time_text(row.queued_at),
+        "started_at": time_text(row.started_at),
+        "completed_at": time_text(row.completed_at),
+    }
+
+
+class ExecutionsView:
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    async def detail(self, row: ExecutionRow) -> bytes:
+        """The whole execution as JSON: with its node runs in order, skipped nodes once it has ended."""
+        workspace = row.workspace_id
+        runs = await self._reads.node_runs(workspace, row)
+        texts = await self._reads.whole(workspace, [row.input, row.output, *(run.output for run in runs)])
+        outputs = [_ports(text) for text in texts[2:]]
+        nodes = _node_views(runs, outputs)
+        if row.status in CLOSED:
+            nodes += await self._skipped(row, {run.node_id for run in runs})
+        shown = summary(row)
+        shown |= {
+            "trigger_node": row.trigger_node,
+            "input": raw(texts[0]),
+            "output": raw(texts[1]),
+            "node_executions": nodes,
+        }
+        return msgspec.json.encode(shown)
+
+    async def _skipped(self, row: ExecutionRow, ran: set[str]) -> list[dict[str, Any]]:
+        document = await self._reads.document(row.workspace_id, row.workflow_id, row.workflow_version)
+        if document is None:
+            return []
+        return [
+            _view(node.id, 0, "skipped", 0, {}, None, None, None, None)
+            for node in _decode_nodes(document).nodes
+            if node.id not in ran
+        ]
+
+
+def _node_views(runs: Sequence[NodeExecutionRow], outputs: Sequence[Ports | None]) -> list[dict[str, Any]]:
+    by_run = {(run.node_id, run.run): ports for run, ports in zip(runs, outputs, strict=True)}
+    return [
+        _view(
+            run.node_id,
+            run.run,
+            run.status,
+            run.attempts,
+            _joined_input(run, by_run),
+            ports,
+            raw(run.error),
+            run.started_at,
+            run.completed_at,
+        )
+        for run, ports in zip(runs, outputs, strict=True)
+    ]
+
+
+def _view(
+    node_id: str,
+    run: int,
+    status: str,
+    attempts: int,
+    given: Ports | None,
+    output: Ports | None,
+    error: msgspec.Raw | None,
+    started_at: datetime | None,
+    completed_at: datetime | None,
+) -> dict[str, Any]:
+    return {
+        "node_id": node_id,
+        "run": run,
+        "status": status,
+        "attempts": attempts,
+        "input": given,
+        "output": output,
+        "error": error,
+        "started_at": time_text(started_at),
+        "completed_at": time_text(completed_at),
+    }
+
+
+def _joined_input(run: NodeExecutionRow, by_run: dict[tuple[str, int], Ports | None]) -> Ports | None:
+    """What the run was given, from the outputs of the runs that its sources name."""
+    if run.sources is None:
+        return None
+    given: Ports = {}
+    for node, index, port, name in _decode_sources(run.sources.encode()):
+        ports = by_run.get((node, index)) or {}
+        given.setdefault(name, []).extend(ports.get(port, ()))
+    return given
+
+
+def _ports(text: str | None) -> Ports | None:
+    return None if text is None else _decode_ports(text.encode())

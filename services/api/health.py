@@ -1,0 +1,137 @@
+"""How the installation is: one entry a component, from what the log and the read models show."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from infra.log.port import Log, LogError, Topic
+from infra.postgres.pool import CONNECTION_LOST
+from infra.telemetry.metrics import TICK_AGE
+from projections.positions import INPUT_TOPIC
+from services.api.answers import COMMIT_TOPICS, Follower
+from services.api.commands import now_ms
+from services.api.reads import Reads
+
+STUCK_SECONDS = 10.0
+TICK_SECONDS = 15.0
+_KEPT_SECONDS = 0.5
+_CHECK_SECONDS = 3.0
+
+_AWAY: tuple[type[BaseException], ...] = (LogError, *CONNECTION_LOST)
+"""TimeoutError is among them."""
+
+Component = dict[str, Any]
+
+
+class Health:
+    """`components` looks at most twice a second. A lag is a failure once it has not moved for STUCK_SECONDS."""
+
+    def __init__(self, log: Log, follower: Follower, reads: Reads) -> None:
+        self._log = log
+        self._follower = follower
+        self._reads = reads
+        self._checking = asyncio.Lock()
+        self._checked_at = float("-inf")
+        self._components: dict[str, Component] = {}
+        self._stuck_since: dict[str, tuple[tuple[int, ...], float]] = {}
+
+    async def components(self) -> dict[str, Component]:
+        async with self._checking:
+            if time.monotonic() - self._checked_at >= _KEPT_SECONDS:
+                self._components = await self._check()
+                self._checked_at = time.monotonic()
+            return self._components
+
+    async def _check(self) -> dict[str, Component]:
+        log, database = await asyncio.gather(
+            _guarded(self._check_log, _AWAY), _guarded(self._check_database, CONNECTION_LOST)
+        )
+        components = {"log": log, "database": database, "scheduler": self._check_scheduler()}
+        if log["ok"] and database["ok"]:
+            components |= await _guarded_all(self._check_readers, ("worker", "projector"))
+        else:
+            components |= {
+                name: {"ok": False, "detail": "cannot be seen from here"} for name in ("worker", "projector")
+            }
+        return components
+
+    async def _check_log(self) -> Component:
+        await self._log.end_offset(Topic.EXECUTION_COMMANDS, 0)
+        if not self._follower.healthy:
+            return {"ok": False, "detail": "the api does not follow the commits"}
+        return {"ok": True, "partitions": self._log.partitions}
+
+    async def _check_database(self) -> Component:
+        started = time.perf_counter()
+        await self._reads.answered()
+        return {"ok": True, "milliseconds": round((time.perf_counter() - started) * 1000, 1)}
+
+    def _check_scheduler(self) -> Component:
+        tick = self._follower.last_tick
+        if tick is None:
+            return {"ok": False, "detail": "no tick yet"}
+        seen = self._follower.last_tick_seen
+        silent = time.monotonic() - seen
+        TICK_AGE.set(silent)
+        skew = round((now_ms() - tick) / 1000, 1)
+        return {"ok": silent < TICK_SECONDS, "seconds_since_tick": round(silent, 1), "seconds_behind_clock": skew}
+
+    async def _check_readers(self) -> dict[str, Component]:
+        answered = await self._reads.answered()
+        fences = await self._reads.fences()
+        undecided = unprojected = 0
+        owned = 0
+        for topic in COMMIT_TOPICS:
+            inputs = Topic(INPUT_TOPIC[topic])
+            for number in range(self._log.partitions):
+                place = self._follower.places.get((topic, number))
+                owned += place is not None and place.fence.epoch is not None
+                fence = fences.get((topic, number))
+                unprojected += await self._log.end_offset(topic, number) - (fence.next_offset if fence else 0)
+                undecided += await self._log.end_offset(inputs, number) - answered.get((inputs, number), 0)
+        total = len(COMMIT_TOPICS) * self._log.partitions
+        progress = (sum(answered.values()),)
+        worker: Component = {
+            "ok": owned == total and not self._stuck("worker", undecided, progress),
+            "partitions_owned": owned,
+            "partitions": total,
+            "inputs_waiting": max(undecided, 0),
+        }
+        if owned < total:
+            worker["detail"] = "no worker has taken these partitions yet"
+        elif not worker["ok"]:
+            worker["detail"] = f"inputs have waited for more than {STUCK_SECONDS:.0f} s"
+        reached = tuple(sorted(fence.next_offset for fence in fences.values()))
+        projector: Component = {
+            "ok": not self._stuck("projector", unprojected, reached),
+            "records_waiting": max(unprojected, 0),
+        }
+        return {"worker": worker, "projector": projector}
+
+    def _stuck(self, name: str, waiting: int, progress: tuple[int, ...]) -> bool:
+        """Whether something waits and nothing has moved for STUCK_SECONDS."""
+        now = time.monotonic()
+        before = self._stuck_since.get(name)
+        if waiting <= 0 or before is None or before[0] != progress:
+            self._stuck_since[name] = (progress, now)
+            return False
+        return now - before[1] > STUCK_SECONDS
+
+
+async def _guarded(check: Callable[[], Awaitable[Component]], failures: tuple[type[BaseException], ...]) -> Component:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            return await check()
+    except failures as error:
+        return {"ok": False, "detail": str(error) or "no answer in time"}
+
+
+async def _guarded_all(
+    check: Callable[[], Awaitable[dict[str, Component]]], names: tuple[str, ...]
+) -> dict[str, Component]:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            return await check()
+    except _AWAY as error:
+        return {name: {"ok": False, "detail": str(error) or "no answer in time"} for name in names}

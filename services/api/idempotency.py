@@ -1,0 +1,52 @@
+"""Idempotency-Key: the same key names the same thing, so a request may be sent again (24 h).
+
+The id of what is made is derived from the workspace and the key. Its stream answers a second request as a duplicate,
+and rejects one whose fingerprint differs; the read model answers once the stream is forgotten.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID, uuid4, uuid5
+
+from services.api.asgi import Header, header_of
+from services.api.problems import Problem
+
+MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The id of what a request makes. `keyed`: derived from a key, so it may exist already."""
+
+    id: str
+    keyed: bool
+    fingerprint: str
+
+
+def identify(kind: str, workspace: str, headers: Sequence[Header], route: str, body: bytes) -> Identity:
+    """The identity of an `execution` or `workflow` that this request makes. `route` names what was asked of what.
+
+    Raises Problem 400 for a key that is empty, too long or not printable ASCII.
+    """
+    key = header_of(headers, b"idempotency-key")
+    if key is None:
+        return Identity(str(uuid4()), False, "")
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not (text := key.decode("latin-1")).isprintable() or not text.isascii():
+        raise Problem(
+            400, "invalid_idempotency_key", f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} printable ASCII characters."
+        )
+    fingerprint = sha256(route.encode() + b"\n" + body).hexdigest()[:32]
+    return Identity(str(uuid5(UUID(workspace), f"{kind}:{text}")), True, fingerprint)
+
+
+def check_fingerprint(stored: str | None, identity: Identity) -> None:
+    """Raises Problem 422 `idempotency_mismatch` if what exists was asked for in other words."""
+    if (stored or "") != identity.fingerprint:
+        raise mismatch()
+
+
+def mismatch() -> Problem:
+    return Problem(
+        422, "idempotency_mismatch", "This Idempotency-Key was used for another request. Use a new key for a new one."
+    )

@@ -1,0 +1,76 @@
+"""Everything the routes work with, made once by the composition root."""
+
+from dataclasses import dataclass
+
+from infra.blobs import BlobStore
+from infra.log.port import Log
+from infra.postgres.pool import Pool
+from services.api.answers import Follower
+from services.api.bindings import Bindings
+from services.api.commands import Sender
+from services.api.executions_view import ExecutionsView
+from services.api.feed import Feed
+from services.api.health import Health
+from services.api.positions import Positions
+from services.api.principal import Authenticator
+from services.api.reads import Reads
+from services.api.results import Results
+from services.api.sessions import Sessions
+from services.api.starts import Starter
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    log: Log
+    own_url: str
+    reads: Reads
+    sender: Sender
+    follower: Follower
+    positions: Positions
+    bindings: Bindings
+    starter: Starter
+    results: Results
+    view: ExecutionsView
+    feed: Feed
+    health: Health
+    sessions: Sessions
+    authenticator: Authenticator
+
+
+def make_parts(log: Log, pool: Pool, blobs: BlobStore, *, database_url: str, own_url: str, secret: bytes) -> Parts:
+    """Wire the parts together; nothing runs yet."""
+    from infra.postgres.pool import open_connection
+
+    async def connect() -> object:
+        return await open_connection(database_url, application_name="linkflow api positions")
+
+    reads = Reads(pool, blobs)
+    sender = Sender(log, blobs)
+    follower = Follower(log, reads.fences)
+    positions = Positions(connect, reads.answered)
+    bindings = Bindings(positions, reads.find_webhook, reads.workflow, reads.document)
+    starter = Starter(sender, follower, reads, blobs)
+    results = Results(follower, positions, reads, starter)
+    sessions = Sessions(secret)
+    feed = Feed(log, follower, positions, reads)
+    follower.listeners.workflow_changed.append(bindings.workflow_changed)
+    follower.listeners.lost.append(bindings.forget)
+    follower.listeners.lost.append(feed.lost)
+    follower.listeners.interested.append(feed.interested)
+    follower.listeners.commit.append(feed.put)
+    return Parts(
+        log=log,
+        own_url=own_url,
+        reads=reads,
+        sender=sender,
+        follower=follower,
+        positions=positions,
+        bindings=bindings,
+        starter=starter,
+        results=results,
+        view=ExecutionsView(reads),
+        feed=feed,
+        health=Health(log, follower, reads),
+        sessions=sessions,
+        authenticator=Authenticator(reads.find_api_key, sessions),
+    )

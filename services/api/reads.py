@@ -1,0 +1,143 @@
+"""Everything the API reads, each call in one workspace: the one place that scopes queries.
+
+JSON columns come as text and stay text: they are spliced into answers. Values that are stored outside
+(`{"$blob": id}`) are put in place here.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from infra.blobs import BlobStore
+from infra.log.port import Topic
+from infra.postgres.pool import Pool
+from projections.executions import queries as executions
+from projections.executions.queries import ExecutionRow, ExecutionSummary
+from projections.node_executions import queries as node_executions
+from projections.node_executions.queries import NodeExecutionRow
+from projections.positions import load_answered, load_places
+from projections.webhooks import queries as webhooks
+from projections.webhooks.queries import WebhookRow
+from projections.workflow_versions import queries as workflow_versions
+from projections.workflow_versions.queries import WorkflowVersionRow
+from projections.workflows import queries as workflows
+from projections.workflows.queries import WorkflowRow
+from projections.workspaces import queries as workspaces
+from projections.workspaces.queries import ApiKeyRow
+from schemas.fence import Fence
+
+_BLOB_START = '{"$blob"'
+
+
+class _BlobMark(msgspec.Struct):
+    blob: str = msgspec.field(name="$blob")
+
+
+_decode_mark = msgspec.json.Decoder(_BlobMark).decode
+
+
+class Reads:
+    """Queries of the read models. Raises what asyncpg raises where the database is away."""
+
+    def __init__(self, pool: Pool, blobs: BlobStore) -> None:
+        self.pool = pool
+        self._blobs = blobs
+
+    # without a workspace: what finds a principal or a binding, and where the rows stand
+
+    async def find_api_key(self, key_hash: str) -> ApiKeyRow | None:
+        return await workspaces.find_api_key(self.pool, key_hash)
+
+    async def find_webhook(self, endpoint_id: str) -> WebhookRow | None:
+        return await webhooks.find_webhook(self.pool, endpoint_id)
+
+    async def answered(self) -> dict[tuple[str, int], int]:
+        return await load_answered(self.pool)
+
+    async def fences(self) -> dict[tuple[Topic, int], Fence]:
+        """Where all read models stand in the commit topics."""
+        places = await load_places(self.pool)
+        return {
+            (Topic(topic), partition): Fence(place.next_offset, place.epoch, place.next_n)
+            for (topic, partition), place in places.items()
+        }
+
+    # in one workspace
+
+    async def workflow(self, workspace: str, workflow_id: str) -> WorkflowRow | None:
+        return await workflows.get_workflow(self.pool, workspace, workflow_id)
+
+    async def workflows(
+        self, workspace: str, *, status: str | None, limit: int, before: tuple[datetime, str] | None
+    ) -> list[WorkflowRow]:
+        return await workflows.list_workflows(self.pool, workspace, status=status, limit=limit, before=before)
+
+    async def version(self, workspace: str, workflow_id: str, version: int) -> WorkflowVersionRow | None:
+        return await workflow_versions.get_version(self.pool, workspace, workflow_id, version)
+
+    async def versions(
+        self, workspace: str, workflow_id: str, *, limit: int, before_version: int | None
+    ) -> list[WorkflowVersionRow]:
+        return await workflow_versions.list_versions(
+            self.pool, workspace, workflow_id, limit=limit, before_version=before_version
+        )
+
+    async def document(self, workspace: str, workflow_id: str, version: int) -> bytes | None:
+        """The JSON of a version's document."""
+        row = await self.version(workspace, workflow_id, version)
+        if row is None or row.document is None:
+            return None
+        (document,) = await self.whole(workspace, [row.document])
+        return None if document is None else document.encode()
+
+    async def webhooks(self, workspace: str, workflow_id: str) -> list[WebhookRow]:
+        """The endpoints that answer now."""
+        return [row for row in await webhooks.list_webhooks(self.pool, workspace, workflow_id) if row.active]
+
+    async def execution(self, workspace: str, execution_id: str) -> ExecutionRow | None:
+        return await executions.get_execution(self.pool, workspace, execution_id)
+
+    async def executions(
+        self,
+        workspace: str,
+        *,
+        workflow_id: str | None,
+        status: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        before: tuple[datetime, str] | None,
+    ) -> list[ExecutionSummary]:
+        return await executions.list_executions(
+            self.pool,
+            workspace,
+            workflow_id=workflow_id,
+            status=status,
+            since=since,
+            until=until,
+            limit=limit,
+            before=before,
+        )
+
+    async def fingerprint(self, workspace: str, execution_id: str) -> str | None:
+        """The fingerprint of the request that made this execution; None: not (yet) in the read model."""
+        return await executions.find_fingerprint(self.pool, workspace, execution_id)
+
+    async def node_runs(self, workspace: str, execution: ExecutionRow) -> list[NodeExecutionRow]:
+        return await node_executions.list_node_executions(self.pool, workspace, execution.id, execution.queued_at)
+
+    async def whole(self, workspace: str, texts: Iterable[str | None]) -> list[str | None]:
+        """JSON texts with those that are stored outside put in place, in the order given."""
+        values = list(texts)
+        marks = {
+            place: _decode_mark(text.encode()).blob
+            for place, text in enumerate(values)
+            if text is not None and text.startswith(_BLOB_START)
+        }
+        if marks:
+            contents = await self._blobs.get_many(workspace, list(dict.fromkeys(marks.values())))
+            for place, blob in marks.items():
+                found = contents.get(blob)
+                values[place] = None if found is None else found.decode()
+        return values

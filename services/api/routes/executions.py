@@ -1,0 +1,170 @@
+"""Executions: what ran, how it went, and what a person can do about it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from domain.execution.commands import CancelExecution, GiveVerdict
+from domain.execution.events import Items
+from infra.log.port import Topic
+from infra.telemetry.metrics import ACCEPTED
+from projections.executions.queries import ExecutionRow
+from services.api.bodies import parse_json, read_body
+from services.api.commands import now_ms
+from services.api.configuration import decide
+from services.api.executions_view import summary
+from services.api.idempotency import identify
+from services.api.paging import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor, page
+from services.api.parts import Parts
+from services.api.principal import Principal
+from services.api.problems import Problem, not_found
+from services.api.results import CLOSED
+from services.api.routes import examples
+from services.api.routes.common import Asker, MinPosition, json_answer, reach
+from services.api.routes.models import Accepted, Execution, ExecutionPage
+from services.api.starts import Start
+
+ExecutionId = Annotated[str, Path(examples=[examples.EXECUTION_ID])]
+Status = Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "timeout"]
+VISIBLE_SECONDS = 1.0
+_retried = ACCEPTED.labels("retry")
+
+
+class Verdict(msgspec.Struct, forbid_unknown_fields=True):
+    """What became of an attempt whose outcome is unknown. `result`: with `happened`, what the node puts out."""
+
+    verdict: Literal["happened", "run_again", "fail"]
+    run: int = 0
+    result: Any = None
+
+
+class Reason(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str = ""
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+_decode_items = msgspec.json.Decoder(Items).decode
+
+
+def make_router(parts: Parts) -> APIRouter:
+    """The routes under /executions."""
+    router = APIRouter(prefix="/executions", tags=["executions"])
+
+    @router.get("", response_model=ExecutionPage, summary="List executions, newest first")
+    async def list_(
+        principal: Asker,
+        workflow_id: Annotated[str | None, Query()] = None,
+        status: Annotated[Status | None, Query()] = None,
+        since: Annotated[datetime | None, Query(alias="from", description="Queued at or after this time.")] = None,
+        until: Annotated[datetime | None, Query(alias="to", description="Queued before this time.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+        cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+        min_position: MinPosition = None,
+    ) -> Response:
+        await reach(parts, min_position)
+        rows = await parts.reads.executions(
+            principal.workspace_id,
+            workflow_id=workflow_id,
+            status=status,
+            since=_utc(since),
+            until=_utc(until),
+            limit=limit + 1,
+            before=decode_cursor(cursor),
+        )
+        shown = rows[:limit]
+        following = encode_cursor(shown[-1].queued_at, shown[-1].id) if len(rows) > limit else None
+        return json_answer(page([summary(row) for row in shown], following))
+
+    @router.get("/{execution_id}", response_model=Execution, summary="An execution with its node runs")
+    async def get(execution_id: ExecutionId, principal: Asker, min_position: MinPosition = None) -> Response:
+        await reach(parts, min_position)
+        return json_answer(await parts.view.detail(await _row(parts, principal, execution_id)))
+
+    @router.post("/{execution_id}/cancel", status_code=202, response_model=Accepted, summary="Cancel an execution")
+    async def cancel(request: Request, execution_id: ExecutionId, principal: Asker) -> Response:
+        body = await read_body(request.receive, request.scope["headers"])
+        reason = decode_body(body, Reason) if body else Reason()
+        row = await _row(parts, principal, execution_id)
+        return await _command(parts, principal, row, CancelExecution(reason=reason.reason))
+
+    @router.post(
+        "/{execution_id}/retry", status_code=202, response_model=Accepted, summary="Run it again from its input"
+    )
+    async def retry(request: Request, execution_id: ExecutionId, principal: Asker) -> Response:
+        body = await read_body(request.receive, request.scope["headers"])
+        identity = identify("execution", principal.workspace_id, request.scope["headers"], request.url.path, body)
+        row = await _row(parts, principal, execution_id)
+        start = await _start_again(parts, row)
+        started = await parts.starter.start(principal, start, identity, "none")
+        _retried.inc()
+        position = None if started.position is None else started.position.json()
+        return json_answer(msgspec.json.encode({"execution_id": started.execution_id, "position": position}), 202)
+
+    @router.post(
+        "/{execution_id}/nodes/{node_id}/verdict",
+        status_code=202,
+        response_model=Accepted,
+        openapi_extra=examples.verdict_body(),
+        summary="Say what became of an attempt whose outcome is unknown",
+    )
+    async def verdict(
+        request: Request,
+        execution_id: ExecutionId,
+        node_id: Annotated[str, Path(max_length=100)],
+        principal: Asker,
+    ) -> Response:
+        given = decode_body(await read_body(request.receive, request.scope["headers"]), Verdict)
+        row = await _row(parts, principal, execution_id)
+        command = GiveVerdict(node=node_id, run=given.run, verdict=given.verdict, result=given.result)
+        return await _command(parts, principal, row, command)
+
+    return router
+
+
+def decode_body(body: bytes, kind: type[Body]) -> Body:
+    """The body as `kind`; Problem 400 for malformed JSON, 422 `wrong_type` with the path."""
+    try:
+        return msgspec.convert(parse_json(body), kind, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        path = place.rstrip("`").lstrip(".")
+        raise Problem(422, "wrong_type", f"{path or 'The body'}: {message}.", [(path, message)]) from None
+
+
+async def _row(parts: Parts, principal: Principal, execution_id: str) -> ExecutionRow:
+    """An id that was accepted but is not visible yet is waited for."""
+    row = await parts.results.row_when(principal.workspace_id, execution_id, VISIBLE_SECONDS)
+    if row is None:
+        raise not_found("execution")
+    return row
+
+
+async def _command(parts: Parts, principal: Principal, row: ExecutionRow, command: Any) -> Response:
+    if row.status in CLOSED:
+        raise Problem(409, "execution_closed", f"This execution has ended: {row.status}.")
+    _, position = await decide(
+        parts, principal, Topic.EXECUTION_COMMANDS, f"execution-{row.id}", command, made=now_ms()
+    )
+    return json_answer(msgspec.json.encode({"execution_id": row.id, "position": position.json()}), 202)
+
+
+async def _start_again(parts: Parts, row: ExecutionRow) -> Start:
+    (text,) = await parts.reads.whole(row.workspace_id, [row.input])
+    facts = await parts.bindings.version(row.workspace_id, row.workflow_id, row.workflow_version)
+    if text is None or facts is None:
+        raise Problem(409, "input_gone", "The input of this execution is not kept any more.")
+    return Start(
+        row.workflow_id,
+        row.workflow_version,
+        row.trigger_node,
+        row.trigger_type,
+        _decode_items(text.encode()),
+        facts.priority,
+        retry_of=row.id,
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

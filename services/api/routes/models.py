@@ -1,0 +1,136 @@
+"""Shapes of the answers, for the OpenAPI document. (Answers are built as JSON text; these describe them.)"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from services.api.routes import examples
+
+WorkflowStatus = Literal["draft", "active", "inactive", "archived"]
+ExecutionStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "timeout"]
+NodeStatus = Literal["running", "waiting", "completed", "failed", "skipped", "cancelled", "outcome_unknown"]
+
+
+class Webhook(BaseModel):
+    endpoint_id: str = Field(description="Secret address; it stays the same over versions.")
+    node_id: str
+    method: str
+    url: str
+
+
+class WorkflowSummary(BaseModel):
+    id: str = Field(examples=[examples.WORKFLOW_ID])
+    name: str
+    status: WorkflowStatus
+    version: int = Field(description="The newest version.")
+    active_version: int | None
+    created_at: str
+    updated_at: str
+
+
+class Activation(WorkflowSummary):
+    webhooks: list[Webhook] = Field(description="The endpoints that answer now.")
+
+
+class Workflow(Activation):
+    document: dict[str, Any] = Field(description="The newest version's document, as posted.")
+
+
+class WorkflowPage(BaseModel):
+    items: list[WorkflowSummary]
+    next_cursor: str | None
+
+
+class VersionSummary(BaseModel):
+    version: int
+    name: str
+    created_at: str
+
+
+class VersionPage(BaseModel):
+    items: list[VersionSummary]
+    next_cursor: str | None
+
+
+class WorkflowVersion(VersionSummary):
+    workflow_id: str
+    document: dict[str, Any]
+
+
+class Position(BaseModel):
+    topic: str
+    partition: int
+    offset: int
+
+
+class Accepted(BaseModel):
+    execution_id: str = Field(examples=[examples.EXECUTION_ID])
+    position: Position | None = Field(
+        description="Give it as `min_position` to a read that must know about this; null: it was there before."
+    )
+
+
+class ExecutionError(BaseModel):
+    code: str
+    message: str
+    node_id: str | None = None
+
+
+class NodeExecution(BaseModel):
+    node_id: str
+    run: int
+    status: NodeStatus
+    attempts: int
+    input: dict[str, list[dict[str, Any]]] | None = Field(description="Items per input port.")
+    output: dict[str, list[dict[str, Any]]] | None = Field(description="Items per output port.")
+    error: ExecutionError | None
+    started_at: str | None
+    completed_at: str | None
+
+
+class ExecutionSummary(BaseModel):
+    id: str = Field(examples=[examples.EXECUTION_ID])
+    workflow_id: str
+    workflow_version: int
+    status: ExecutionStatus
+    trigger_type: str
+    priority: str
+    retry_of: str | None
+    error: ExecutionError | None
+    queued_at: str
+    started_at: str | None
+    completed_at: str | None
+
+
+class Execution(ExecutionSummary):
+    trigger_node: str
+    input: list[dict[str, Any]] | None
+    output: list[dict[str, Any]] | None
+    node_executions: list[NodeExecution]
+
+
+class ExecutionPage(BaseModel):
+    items: list[ExecutionSummary]
+    next_cursor: str | None
+
+
+class FieldProblem(BaseModel):
+    path: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldProblem]
+    request_id: str
+
+
+class Health(BaseModel):
+    status: Literal["ok", "failing"]
+    components: dict[str, dict[str, Any]]
