@@ -23,6 +23,7 @@ CONNECTION_LOST: tuple[type[BaseException], ...] = (
     asyncio.IncompleteReadError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a roll-back on a connection that the server ended in the middle of a statement
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

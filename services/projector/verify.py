@@ -1,0 +1,284 @@
+"""Proves that the rows are what the log says: folds it a second time by other code and compares, while all goes on."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import asyncpg
+
+from infra.log.port import Log, OffsetOutOfRange, Topic
+from infra.postgres.pool import Pool, PooledConnection
+from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
+
+Progress = Callable[[int, int], None]
+"""Called with (records read, records to read)."""
+
+_SHOWN = 100
+_RECORDS_AT_ONCE = 400_000
+"""Partitions are folded in groups of about so many records: memory is bounded, each group reads the rows once."""
+
+_EXECUTIONS = {
+    "queued_at": "time", "id": "uuid", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
+    "status": "", "trigger_type": "", "trigger_node": "", "priority": "", "fingerprint": "", "retry_of": "uuid",
+    "input": "json", "output": "json", "error": "json", "started_at": "time", "completed_at": "time",
+    "stream_version": "",
+}  # fmt: skip
+_NODES = {
+    "queued_at": "time", "execution_id": "uuid", "node_id": "", "run": "", "seq": "", "status": "", "attempts": "",
+    "sources": "json", "output": "json", "error": "json", "started_at": "time", "completed_at": "time",
+}  # fmt: skip
+_AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
+    "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time"}),
+    "api_keys": (1, {"key_hash": "", "key_id": "uuid", "workspace_id": "uuid", "prefix": "", "name": "",
+                     "created_at": "time", "revoked_at": "time"}),
+    "workflows": (1, {"id": "uuid", "workspace_id": "uuid", "name": "", "status": "", "version": "",
+                      "active_version": "", "created_at": "time", "updated_at": "time", "fingerprint": "",
+                      "stream_version": ""}),
+    "workflow_versions": (2, {"workflow_id": "uuid", "version": "", "workspace_id": "uuid", "name": "",
+                              "document": "json", "created_at": "time"}),
+    "webhooks": (1, {"endpoint_id": "", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
+                     "node": "", "method": "", "respond": "", "active": ""}),
+}  # fmt: skip
+
+
+class VerifyRefused(Exception):
+    """There is nothing to compare, or history is missing; the message says what to do."""
+
+    code = "verify_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`kind`: gap, undecodable, epoch, version, answered_twice, stream, queued_at, transition, terminal (history);
+    position, missing_row, wrong_row, surplus_row (rows)."""
+
+    kind: str
+    where: str
+    what: str
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """`statuses`: executions by status; `differences`: the first hundred, `found` counts all by kind."""
+
+    commits: int = 0
+    void: int = 0
+    events: int = 0
+    executions: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not self.found
+
+    def add(self, kind: str, where: str, what: str) -> None:
+        self.found[kind] += 1
+        if len(self.differences) < _SHOWN:
+            self.differences.append(Difference(kind, where, what))
+
+
+async def verify(log: Log, pool: Pool, progress: Progress = lambda done, total: None) -> VerifyReport:
+    """Compare all rows with the log up to the stored positions, as they stand at one moment.
+
+    Raises VerifyRefused if there are no read models yet or the log was cut. LogUnavailable passes through.
+    """
+    began = time.monotonic()
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        report = VerifyReport()
+        work = _Verification(log, connection, report, progress)
+        await work.begin()
+        await work.aggregates()
+        await work.executions()
+    report.seconds = time.monotonic() - began
+    return report
+
+
+class _Verification:
+    def __init__(self, log: Log, connection: PooledConnection, report: VerifyReport, progress: Progress) -> None:
+        self._log = log
+        self._connection = connection
+        self._report = report
+        self._progress = progress
+        self._ends: dict[tuple[str, int], int] = {}
+        self._stored: list[Row] = []
+        self._read = 0
+
+    async def begin(self) -> None:
+        tables = ", ".join(f"read.{name}" for name in ("positions", "executions", "node_executions", *_AGGREGATES))
+        try:
+            # Before the snapshot is taken: a rebuild must not put other tables in their place meanwhile.
+            await self._connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            raise VerifyRefused("there are no read models in this database: start a projector first") from None
+        self._stored = [dict(row) for row in await self._connection.fetch("SELECT * FROM read.positions")]
+        for row in self._stored:
+            key = (row["topic"], row["partition"])
+            if self._ends.setdefault(key, row["next_offset"]) != row["next_offset"]:
+                raise VerifyRefused(f"the read models of {key[0]} stand at different positions: rebuild them first")
+        for topic, partition in self._ends:
+            if await self._log.first_offset(Topic(topic), partition) > 0:
+                raise VerifyRefused(f"the log of {topic}/{partition} was cut: its history is not complete")
+
+    async def aggregates(self) -> None:
+        history = AggregateHistory(self._report.add)
+        for partition in self._partitions(Topic.EVENTS):
+            await self._fold(Topic.EVENTS, partition, history.fold)
+        for name, (keys, columns) in _AGGREGATES.items():
+            await self._compare(name, columns, keys, history.tables[name], lambda _: True)
+
+    async def executions(self) -> None:
+        count = self._log.partitions
+        for group in self._groups():
+            executions: dict[tuple[Any, ...], Row] = {}
+            nodes: dict[tuple[Any, ...], Row] = {}
+            for partition in group:
+                history = ExecutionHistory(self._report.add)
+                await self._fold(Topic.EXECUTIONS, partition, history.fold)
+                self._check_ends(history)
+                for key, row in history.executions.items():
+                    executions[row.pop("queued_at"), key] = row
+                queued = {key: queued_at for queued_at, key in executions}
+                for (key, node, run), row in history.nodes.items():
+                    nodes[queued.get(key), key, node, run] = row
+            chosen = frozenset(group)
+
+            def mine(key: tuple[Any, ...], chosen: frozenset[int] = chosen) -> bool:
+                return crc32(f"execution-{key[1]}".encode()) % count in chosen
+
+            await self._compare("executions", _EXECUTIONS, 2, executions, mine)
+            await self._compare("node_executions", _NODES, 4, nodes, mine)
+
+    def _partitions(self, topic: Topic) -> list[int]:
+        return sorted(partition for name, partition in self._ends if name == topic)
+
+    def _groups(self) -> Iterator[list[int]]:
+        group: list[int] = []
+        size = 0
+        for partition in self._partitions(Topic.EXECUTIONS):
+            records = self._ends[Topic.EXECUTIONS, partition]
+            if group and size + records > _RECORDS_AT_ONCE:
+                yield group
+                group, size = [], 0
+            group.append(partition)
+            size += records
+        if group:
+            yield group
+
+    async def _fold(self, topic: Topic, partition: int, fold: Callable[[Row], None]) -> None:
+        end = self._ends[topic, partition]
+        history = PartitionHistory(f"{topic}/{partition}", self._report.add)
+        total = sum(self._ends.values())
+        reader = await self._log.reader()
+        try:
+            if end:
+                reader.seek(topic, partition, 0)
+            while history.next_offset < end:
+                for record in await reader.read(max_records=2_000):
+                    if record.offset >= end:
+                        break
+                    commit = history.read(record.offset, record.headers, record.value)
+                    self._read += 1
+                    if commit is not None:
+                        _fold_one(fold, commit, self._report, f"{topic}/{partition}@{record.offset}")
+                self._progress(self._read, total)
+        except OffsetOutOfRange as error:
+            raise VerifyRefused(f"the positions are ahead of the log: {error}") from error
+        finally:
+            await reader.close()
+        self._check_position(topic, partition, history)
+        self._report.commits += history.commits
+        self._report.void += history.void
+        self._report.events += history.events
+
+    def _check_position(self, topic: Topic, partition: int, history: PartitionHistory) -> None:
+        expected = (history.epoch, history.next_n, history.answered)
+        for row in self._stored:
+            if (row["topic"], row["partition"]) != (topic, partition):
+                continue
+            epoch = None if row["epoch_nonce"] is None else f"{row['epoch_offset']}:{row['epoch_nonce']}"
+            found = (epoch, row["next_n"], row["answered"])
+            if found != expected:
+                where = f"{row['projection']} {topic}/{partition}"
+                self._report.add("position", where, f"(epoch, n, answered) is {found}, should be {expected}")
+
+    def _check_ends(self, history: ExecutionHistory) -> None:
+        self._report.executions += len(history.executions)
+        for key, row in history.executions.items():
+            self._report.statuses[row["status"]] += 1
+            ends = history.ended.get(key, 0)
+            if ends > 1:
+                self._report.add("terminal", f"execution-{key}", f"{ends} terminal events")
+
+    async def _compare(
+        self,
+        table: str,
+        columns: Mapping[str, str],
+        keys: int,
+        expected: dict[tuple[Any, ...], Row],
+        mine: Callable[[tuple[Any, ...]], bool],
+    ) -> None:
+        """`expected` is used up: what is left has no row."""
+        names = list(columns)
+        query = f"SELECT {', '.join(_select(name, kind) for name, kind in columns.items())} FROM read.{table}"  # noqa: S608
+        jsons = [place for place, kind in enumerate(columns.values()) if kind == "json"]
+        async for row in self._connection.cursor(query, prefetch=1_000):
+            key = tuple(row[place] for place in range(keys))
+            if not mine(key):
+                continue
+            self._report.rows[table] += 1
+            wanted = expected.pop(key, None)
+            if wanted is None:
+                self._report.add(
+                    "surplus_row", f"{table} {_text(key)}", "the log knows nothing of it, or it is there twice"
+                )
+                continue
+            values = [row[place] for place in range(len(names))]
+            for place in jsons:
+                values[place] = None if values[place] is None else digest(_whole(table, names[place], values[place]))
+            wrong = [name for name, value in zip(names[keys:], values[keys:], strict=True) if wanted[name] != value]
+            if wrong:
+                self._report.add(
+                    "wrong_row", f"{table} {_text(key)}", _explain(wrong, wanted, dict(zip(names, values, strict=True)))
+                )
+        for key in expected:
+            self._report.add("missing_row", f"{table} {_text(key)}", "the log says that it should be there")
+
+
+def _fold_one(fold: Callable[[Row], None], commit: Row, report: VerifyReport, where: str) -> None:
+    try:
+        fold(commit)
+    except (KeyError, TypeError, ValueError) as error:
+        report.add("undecodable", where, f"{type(error).__name__}: {error}")
+
+
+def _select(name: str, kind: str) -> str:
+    if kind == "time":
+        return f"(extract(epoch FROM {name}) * 1000)::bigint AS {name}"
+    return f"{name}::text AS {name}" if kind in ("uuid", "json") else name
+
+
+def _whole(table: str, name: str, text: str) -> Any:
+    """A node's error names its node or not: the same thing said with and without null."""
+    value = json.loads(text)
+    return {"node_id": None, **value} if table == "node_executions" and name == "error" else value
+
+
+def _explain(wrong: Sequence[str], wanted: Row, found: Row) -> str:
+    return "; ".join(
+        f"{name} differs"
+        if isinstance(wanted[name], bytes)
+        else f"{name} is {found[name]!r}, should be {wanted[name]!r}"
+        for name in wrong
+    )
+
+
+def _text(key: tuple[Any, ...]) -> str:
+    return "/".join(str(part) for part in key)

@@ -1,0 +1,293 @@
+"""The log read a second time, from its JSON alone: checks the history and says what the rows should be.
+
+This module knows the wire format and the rules by itself: it shares no code with the projections, the registry or the
+fence, so that a mistake there cannot hide itself here.
+"""
+
+import json
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+Row = dict[str, Any]
+Report = Callable[[str, str, str], None]
+"""Called with the kind of a finding, where it is, and what is wrong."""
+
+_ENDS = {
+    "execution.completed": "completed",
+    "execution.failed": "failed",
+    "execution.cancelled": "cancelled",
+    "execution.timed_out": "timeout",
+}
+
+_MAY_FOLLOW: dict[str, frozenset[str | None]] = {
+    "execution.queued": frozenset({None}),
+    "execution.started": frozenset({"queued"}),
+    "execution.parked": frozenset({"running"}),
+    "execution.resumed": frozenset({"waiting"}),
+    "execution.completed": frozenset({"running", "waiting"}),
+    "execution.failed": frozenset({"queued", "running", "waiting"}),
+    "execution.cancelled": frozenset({"queued", "running", "waiting"}),
+    "execution.timed_out": frozenset({"queued", "running", "waiting"}),
+}
+"""Event → statuses of the execution that it may follow."""
+
+_WHILE_OPEN: frozenset[str | None] = frozenset({"queued", "running", "waiting"})
+_AT_ANY_TIME = _WHILE_OPEN | set(_ENDS.values())
+_AFTER_THE_END = frozenset({"execution.attempt_concluded", "execution.node_outcome_unknown"})
+_NODE_EVENTS = {
+    "execution.node_attempted": "running",
+    "execution.node_waiting": "waiting",
+    "execution.retry_scheduled": "waiting",
+    "execution.node_completed": "completed",
+    "execution.node_failed": "failed",
+    "execution.node_outcome_unknown": "outcome_unknown",
+    "execution.node_cancelled": "cancelled",
+}
+_FINAL_NODE = frozenset({"completed", "failed", "cancelled"})
+
+
+def digest(value: Any) -> bytes:
+    """Of JSON: equal for equal values, whatever the order of keys. A row's payloads are kept as this."""
+    return blake2b(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), digest_size=12).digest()
+
+
+def shown(text: str) -> str:
+    return text.replace("\0", "\ufffd")
+
+
+class PartitionHistory:
+    """One partition of a commit topic, record by record."""
+
+    def __init__(self, name: str, report: Report) -> None:
+        self.name = name
+        self._report = report
+        self.next_offset = 0
+        self.epoch: str | None = None
+        self.next_n = 0
+        self.answered = 0
+        self.commits = self.void = self.events = 0
+        self.versions: dict[str, int] = {}
+
+    def read(self, offset: int, headers: tuple[tuple[str, bytes], ...], value: bytes) -> Row | None:
+        """The commit as JSON if it counts, else None."""
+        if offset != self.next_offset:
+            self._report("gap", self.name, f"offset {self.next_offset} is missing, {offset} follows")
+        self.next_offset = offset + 1
+        marks = dict(headers)
+        kind = marks.get("k")
+        if kind == b"o" and "o" in marks:
+            self.epoch, self.next_n = f"{offset}:{marks['o'].decode(errors='replace')}", 0
+            return None
+        if kind != b"m":
+            return None
+        if marks.get("e", b"").decode(errors="replace") != self.epoch or marks.get("n") != b"%d" % self.next_n:
+            self.void += 1
+            return None
+        self.next_n += 1
+        self.commits += 1
+        return self._commit(offset, value)
+
+    def _commit(self, offset: int, value: bytes) -> Row | None:
+        where = f"{self.name}@{offset}"
+        try:
+            commit: Row = json.loads(value)
+            stream, version, events = commit["stream"], commit["version"], commit.get("events", [])
+            epoch, n = "{}:{}".format(*commit["epoch"]), commit["n"]
+        except (ValueError, KeyError, TypeError) as error:
+            self._report("undecodable", where, str(error))
+            return None
+        if epoch != self.epoch or n != self.next_n - 1:
+            self._report("epoch", where, f"headers say {self.epoch}/{self.next_n - 1}, the record {epoch}/{n}")
+        before = self.versions.get(stream, 0)
+        if version != (before + 1 if events else before):
+            self._report("version", f"{where} {stream}", f"version {version} follows {before}")
+        if events:
+            self.versions[stream] = version + len(events) - 1
+        self.events += len(events)
+        answers = commit.get("answers")
+        if answers is not None:
+            if answers[1] < self.answered:
+                self._report("answered_twice", where, f"input {answers[1]} has its answer already")
+            self.answered = max(self.answered, answers[1] + 1)
+        return commit
+
+
+class ExecutionHistory:
+    """Executions of one partition: what their rows should be, and whether their events can follow each other."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.executions: dict[str, Row] = {}
+        self.nodes: dict[tuple[str, str, int], Row] = {}
+        self.ended: dict[str, int] = {}
+
+    def fold(self, commit: Row) -> None:
+        stream: str = commit["stream"]
+        kind, _, key = stream.partition("-")
+        if kind != "execution":
+            self._report("stream", stream, "does not belong into this topic")
+            return
+        for place, event in enumerate(commit.get("events", [])):
+            self._event(commit, key, commit["version"] + place, event)
+        if key in self.executions and commit.get("events"):
+            row = self.executions[key]
+            row["stream_version"] = commit["version"] + len(commit["events"]) - 1
+            if row["queued_at"] != commit.get("queued_at"):
+                self._report("queued_at", stream, f"{commit.get('queued_at')} instead of {row['queued_at']}")
+
+    def _event(self, commit: Row, key: str, version: int, event: Row) -> None:
+        kind, data, blobs = event["type"], event["data"], event.get("blobs", {})
+        row = self.executions.get(key)
+        status = row["status"] if row is not None else None
+        allowed = _MAY_FOLLOW.get(kind)
+        where = f"{commit['stream']} version {version}"
+        if allowed is None:
+            allowed = _AT_ANY_TIME if kind in _AFTER_THE_END else _WHILE_OPEN
+        if status not in allowed:
+            self._report("transition", where, f"{kind} follows {status or 'nothing'}")
+        if kind == "execution.queued":
+            self.executions[key] = _queued(commit, data, blobs)
+        elif kind in _NODE_EVENTS:
+            self._node(commit, key, version, event)
+        elif row is not None:
+            self._change(row, key, kind, data, blobs)
+
+    def _change(self, row: Row, key: str, kind: str, data: Row, blobs: Row) -> None:
+        if kind == "execution.started":
+            row.update(status="running", started_at=data["started_at"])
+        elif kind == "execution.parked":
+            row["status"] = "waiting"
+        elif kind == "execution.resumed":
+            row["status"] = "running"
+        elif kind in _ENDS:
+            self.ended[key] = self.ended.get(key, 0) + 1
+            row.update(status=_ENDS[kind], completed_at=data["at"])
+            if kind == "execution.completed":
+                row["output"] = _payload(data, "output", blobs)
+            if "error" in data:
+                row["error"] = digest(data["error"])
+
+    def _node(self, commit: Row, key: str, version: int, event: Row) -> None:
+        kind, data, blobs = event["type"], event["data"], event.get("blobs", {})
+        at = commit["time"]
+        name = (key, shown(data["node"]), data["run"])
+        row = self.nodes.get(name)
+        if row is None:
+            begun = None if kind == "execution.node_cancelled" else at
+            row = self.nodes[name] = {
+                "seq": version, "status": "", "attempts": 0, "sources": None, "output": None, "error": None,
+                "started_at": begun, "completed_at": None,
+            }  # fmt: skip
+        elif row["status"] in _FINAL_NODE and kind != "execution.node_outcome_unknown":
+            where = f"{commit['stream']} version {version}"
+            self._report("transition", where, f"{kind} of {data['node']}/{data['run']} follows {row['status']}")
+        row["status"] = _NODE_EVENTS[kind]
+        ends = kind in ("execution.node_completed", "execution.node_failed", "execution.node_cancelled")
+        row["completed_at"] = at if ends else None
+        attempts = data.get("attempt", data.get("attempts", 0))
+        if attempts:
+            row["attempts"] = attempts
+        if data.get("sources"):
+            row["sources"] = digest(data["sources"])
+        if kind == "execution.node_completed":
+            row["output"] = _payload(data, "outputs", blobs)
+        if kind == "execution.node_failed":
+            row["error"] = digest({"node_id": None, **data["error"]})
+            if data["error"]["code"] == "outcome_unknown":
+                row["status"] = "outcome_unknown"
+
+
+class AggregateHistory:
+    """Workspaces and workflows: what their rows should be, table → key → row."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.tables: dict[str, dict[tuple[Any, ...], Row]] = {
+            name: {} for name in ("workspaces", "api_keys", "workflows", "workflow_versions", "webhooks")
+        }
+
+    def fold(self, commit: Row) -> None:
+        kind, _, key = commit["stream"].partition("-")
+        for place, event in enumerate(commit.get("events", [])):
+            if kind == "workspace":
+                self._workspace(key, event)
+            elif kind == "workflow":
+                self._workflow(commit, key, commit["version"] + place, event)
+
+    def _workspace(self, key: str, event: Row) -> None:
+        data = event["data"]
+        match event["type"]:
+            case "workspace.created":
+                self.tables["workspaces"][key,] = {"name": shown(data["name"]), "created_at": data["at"]}
+            case "workspace.api_key_added":
+                self.tables["api_keys"][shown(data["key_hash"]),] = {
+                    "key_id": data["key_id"], "workspace_id": key, "prefix": shown(data["prefix"]),
+                    "name": shown(data["name"]), "created_at": data["at"], "revoked_at": None,
+                }  # fmt: skip
+            case "workspace.api_key_revoked":
+                for row in self.tables["api_keys"].values():
+                    if row["key_id"] == data["key_id"] and row["workspace_id"] == key:
+                        row["revoked_at"] = data["at"]
+
+    def _workflow(self, commit: Row, key: str, version: int, event: Row) -> None:
+        data, kind = event["data"], event["type"]
+        workflows = self.tables["workflows"]
+        if kind == "workflow.created":
+            workflows[key,] = {
+                "workspace_id": commit["workspace"], "name": shown(data["name"]), "status": "draft", "version": 1,
+                "active_version": None, "created_at": data["at"], "updated_at": data["at"],
+                "fingerprint": shown(data.get("fingerprint", "")), "stream_version": version,
+            }  # fmt: skip
+            self._version(commit, key, 1, event)
+            return
+        row = workflows.get((key,))
+        if row is None:
+            self._report("transition", f"{commit['stream']} version {version}", f"{kind} follows nothing")
+            return
+        row.update(updated_at=data["at"], stream_version=version)
+        if kind == "workflow.version_added":
+            row.update(version=data["version"], name=shown(data["name"]))
+            self._version(commit, key, data["version"], event)
+            return
+        for hook in self.tables["webhooks"].values():
+            if hook["workflow_id"] == key:
+                hook["active"] = False
+        if kind == "workflow.activated":
+            row.update(status="active", active_version=data["version"])
+            self._bind(commit, key, data)
+        else:
+            row.update(status=kind.removeprefix("workflow.").replace("deactivated", "inactive"), active_version=None)
+
+    def _version(self, commit: Row, key: str, version: int, event: Row) -> None:
+        data = event["data"]
+        self.tables["workflow_versions"][key, version] = {
+            "workspace_id": commit["workspace"], "name": shown(data["name"]), "created_at": data["at"],
+            "document": _payload(data, "document", event.get("blobs", {})),
+        }  # fmt: skip
+
+    def _bind(self, commit: Row, key: str, data: Row) -> None:
+        for hook in data["webhooks"]:
+            self.tables["webhooks"][shown(hook["endpoint_id"]),] = {
+                "workspace_id": commit["workspace"], "workflow_id": key, "workflow_version": data["version"],
+                "node": shown(hook["node"]), "method": shown(hook["method"]), "respond": shown(hook["respond"]),
+                "active": True,
+            }  # fmt: skip
+
+
+def _queued(commit: Row, data: Row, blobs: Row) -> Row:
+    return {
+        "queued_at": commit.get("queued_at"), "workspace_id": commit["workspace"], "workflow_id": data["workflow_id"],
+        "workflow_version": data["workflow_version"], "status": "queued",
+        "trigger_type": shown(data["trigger_type"]), "trigger_node": shown(data["trigger_node"]),
+        "priority": shown(data.get("priority", "normal")), "fingerprint": shown(data.get("fingerprint", "")),
+        "retry_of": data.get("retry_of"), "input": _payload(data, "items", blobs), "output": None, "error": None,
+        "started_at": None, "completed_at": None, "stream_version": commit["version"],
+    }  # fmt: skip
+
+
+def _payload(data: Row, field: str, blobs: Row) -> bytes:
+    """A large field stands outside; where it was not left out, an empty one may have been."""
+    if field in blobs:
+        return digest({"$blob": blobs[field]})
+    return digest(data[field])
