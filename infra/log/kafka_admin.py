@@ -12,6 +12,8 @@ from infra.log.port import LogMismatch, LogUnavailable, Topic
 
 KEPT_FOR_EVER = "-1"
 TICKS_KEPT_MS = "3600000"
+TICKS_SEGMENT_MS = "600000"
+"""Only whole segments are deleted: without this an hour would be a week."""
 MAX_BATCH_BYTES = 5_000_000
 """One append call is one batch (MAX_APPEND_BYTES)."""
 
@@ -159,11 +161,13 @@ def _min_in_sync(replicas: int) -> int:
 def _configs(topic: Topic, replicas: int, without: frozenset[str]) -> dict[str, str]:
     configs = {
         "cleanup.policy": "delete",
-        "retention.ms": TICKS_KEPT_MS if topic is Topic.TICKS else KEPT_FOR_EVER,
+        "retention.ms": KEPT_FOR_EVER,
         "retention.bytes": KEPT_FOR_EVER,
         "max.message.bytes": str(MAX_BATCH_BYTES),
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(_min_in_sync(replicas)),
         "unclean.leader.election.enable": "false",
     }
+    if topic is Topic.TICKS:
+        configs |= {"retention.ms": TICKS_KEPT_MS, "segment.ms": TICKS_SEGMENT_MS}
     return {name: value for name, value in configs.items() if name not in without}

@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 SESSION_MS = 6_000
 LONG_SESSION_MS = 10_000
 """For brokers that refuse the shorter one."""
-HEARTBEAT_MS = 1_000
+HEARTBEAT_MS = 500
+"""A planned change is heard of with a heartbeat: partitions stand still for so long."""
 NEVER_MS = 2**31 - 1
 
 

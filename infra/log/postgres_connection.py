@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0
+OUTAGE_SECONDS = 2.0
 
 UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a call may raise that leaves its outcome open."""
@@ -79,6 +80,7 @@ class Control:
         self._url = url
         self._connection: Connection | None = None
         self._lost = asyncio.Event()
+        self._up = asyncio.Event()
         self._lock = asyncio.Lock()
         self._woken: set[Woken] = set()
         self._groups: dict[str, set[Callable[[], None]]] = {}
@@ -114,9 +116,7 @@ class Control:
 
     async def _run(self, call: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._lock:
-            connection = self._connection
-            if connection is None:
-                raise LogUnavailable("PostgreSQL cannot be reached")
+            connection = self._connection or await self._wait_connected()
             try:
                 return await call(connection)
             except UNAVAILABLE as error:
@@ -124,6 +124,15 @@ class Control:
                     # An answer may be on its way still: this connection is of no more use.
                     connection.terminate()
                 raise log_error(error) from error
+
+    async def _wait_connected(self) -> Connection:
+        """The next connection, if it comes soon: a short outage is no error to whoever asks in it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OUTAGE_SECONDS):
+                await self._up.wait()
+        if self._connection is None:
+            raise LogUnavailable("PostgreSQL cannot be reached")
+        return self._connection
 
     def on_append(self, woken: Woken) -> None:
         self._woken.add(woken)
@@ -146,6 +155,7 @@ class Control:
             connection.terminate()
             raise
         self._connection = connection
+        self._up.set()
 
     async def _keep(self) -> None:
         """Connect again whenever the connection is lost; then everybody looks for what was missed."""
@@ -168,6 +178,7 @@ class Control:
     def _terminated(self, connection: object) -> None:
         if connection is self._connection or self._connection is None:
             self._connection = None
+            self._up.clear()
             self._lost.set()
 
     def _wake(self, grown: frozenset[tuple[int, int]] | None) -> None:

@@ -20,6 +20,8 @@ from infra.log.postgres_connection import (
 )
 
 SAFETY_POLL_SECONDS = 1.0
+FETCH_BYTES = 8_000_000
+"""What one round trip should bring at most, judged by the records of the last one."""
 
 _FETCH = """
     SELECT p.topic, p.partition, r."offset", r.appended_at, r.value, r.headers, r.key
@@ -56,6 +58,7 @@ class PostgresReader(PlacedReader[_Place]):
         self._url = url
         self._control = control
         self._connection: Connection | None = None
+        self._record_bytes = 1
         self._closed = False
         control.on_append(self._grown)
 
@@ -107,7 +110,7 @@ class PostgresReader(PlacedReader[_Place]):
         if not due:
             return []
         due = self._in_turn(due)[:max_records]
-        share = max(1, max_records // len(due))
+        share = max(1, min(max_records, FETCH_BYTES // self._record_bytes) // len(due))
         try:
             connection = await self._connected()
             if new := [place for place in due if not place.checked]:
@@ -131,6 +134,8 @@ class PostgresReader(PlacedReader[_Place]):
 
     def _accept(self, rows: list[asyncpg.Record], asked: dict[tuple[int, int], _Place], share: int) -> list[Record]:
         """The records of `rows` that follow on their places; raises OffsetOutOfRange if all are behind a gap."""
+        if rows:
+            self._record_bytes = max(1, sum(len(row[4]) for row in rows) // len(rows))
         records: list[Record] = []
         gap: OffsetOutOfRange | None = None
         counts = dict.fromkeys(asked, 0)

@@ -70,7 +70,7 @@ class RedpandaBroker:
     """Redpanda in a container."""
 
     def __init__(self) -> None:
-        from testcontainers.kafka import RedpandaContainer
+        from testcontainers.community.kafka import RedpandaContainer
 
         self._container = RedpandaContainer()
         self._container.start()

@@ -63,6 +63,7 @@ async def test_what_was_acknowledged_survives_a_crash(server: Server, store: Sto
         everything = await member.assigned()
     acknowledged: dict[int, list[tuple[int, str]]] = {number: [] for number in range(PARTITIONS)}
     failures: list[LogError] = []
+    enough = asyncio.Event()
 
     async def append(partition: int) -> None:
         for number in range(1_000_000):
@@ -73,10 +74,12 @@ async def test_what_was_acknowledged_survives_a_crash(server: Server, store: Sto
                 failures.append(error)
                 return
             acknowledged[partition].append((offset, text))
+            if min(len(done) for done in acknowledged.values()) >= 20:
+                enough.set()
 
     appending = [asyncio.ensure_future(append(partition)) for partition in range(PARTITIONS)]
-    while min(len(done) for done in acknowledged.values()) < 20:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(PATIENCE):
+        await enough.wait()
     for partition in range(PARTITIONS):
         reader.seek(TOPIC, partition, 0)
     seen = [(one.partition, one.offset, one.value.decode()) for one in await reader.read(max_records=8)]
