@@ -5,7 +5,16 @@ from functools import cmp_to_key
 from typing import Final
 
 from domain.expressions import utf16
-from domain.expressions.conversions import join, kind_of, same_value_zero, strict_equals, to_number, to_text, truthy
+from domain.expressions.conversions import (
+    join,
+    kind_of,
+    pay_to_compare,
+    same_value_zero,
+    strict_equals,
+    to_number,
+    to_text,
+    truthy,
+)
 from domain.expressions.errors import RANGE, TYPE, ExpressionError
 from domain.expressions.limits import Budget
 from domain.expressions.numbers import clamp_integer
@@ -126,18 +135,21 @@ def _flat_map(scope: Scope, items: Items, function: Value = UNDEFINED, *_: Value
 
 def _includes(budget: Budget, items: Items, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> bool:
     budget.charge(1 + (len(items) >> 2))
+    pay_to_compare(wanted, len(items), budget)
     first = relative(budget, start, len(items), 0)
     return any(same_value_zero(item, wanted) for item in items[first:])
 
 
 def _index_of(budget: Budget, items: Items, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> int:
     budget.charge(1 + (len(items) >> 2))
+    pay_to_compare(wanted, len(items), budget)
     first = relative(budget, start, len(items), 0)
     return next((place for place in range(first, len(items)) if strict_equals(items[place], wanted)), -1)
 
 
 def _last_index_of(budget: Budget, items: Items, wanted: Value = UNDEFINED, *start: Value) -> int:
     budget.charge(1 + (len(items) >> 2))
+    pay_to_compare(wanted, len(items), budget)
     last = len(items) - 1
     if start:
         number = to_number(start[0], budget)
@@ -189,7 +201,7 @@ def _sort(scope: Scope, items: Items, function: Value = UNDEFINED, *_: Value) ->
     defined = [item for item in items if item is not UNDEFINED]
     if function is UNDEFINED:
         scope.charge(len(defined))
-        defined.sort(key=lambda item: utf16.sort_key(to_text(item, scope)))
+        defined.sort(key=lambda item: _text_key(item, scope))
     else:
         call = _calls(scope, items, function, "sort")
 
@@ -199,6 +211,12 @@ def _sort(scope: Scope, items: Items, function: Value = UNDEFINED, *_: Value) ->
 
         defined.sort(key=cmp_to_key(compare))
     return defined + [UNDEFINED] * (len(items) - len(defined))
+
+
+def _text_key(item: Value, scope: Scope) -> bytes:
+    text = to_text(item, scope)
+    scope.charge_scan(len(text))
+    return utf16.sort_key(text)
 
 
 def _spliced(budget: Budget, items: Items, *arguments: Value) -> Items:

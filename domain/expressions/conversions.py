@@ -75,6 +75,15 @@ def to_text(value: Value, budget: Budget | None = None) -> str:
     return f"[object {value.name}]" if type(value) is Namespace else "[object Object]"
 
 
+def units(text: str, budget: Budget) -> str:
+    """One character for each UTF-16 code unit; what is not ASCII must be looked through and paid for."""
+    if text.isascii():
+        return text
+    if len(text) > 256:
+        budget.charge(len(text) >> 6)
+    return utf16.widen(text)
+
+
 def join(items: list[Value], separator: str, budget: Budget) -> str:
     """JavaScript's items.join(separator)."""
     budget.charge(1 + (len(items) >> 2))
@@ -104,11 +113,13 @@ def to_number(value: Value, budget: Budget | None = None) -> int | float:
     if value is None:
         return 0
     if kind is str:
+        if budget is not None and len(value) > 256:
+            budget.charge(len(value) >> 6)
         return parse_number(value)
     if kind is DateTime:
         return value.millis  # type: ignore[no-any-return]
     if kind is list:
-        return parse_number(to_text(value, budget))
+        return to_number(to_text(value, budget), budget)
     return NAN
 
 
@@ -132,6 +143,12 @@ def strict_equals(left: Value, right: Value) -> bool:
 _SCALARS = frozenset({str, int, float, bool})
 
 
+def pay_to_compare(value: Value, times: int, budget: Budget) -> None:
+    """Comparing with a long text takes its length each time."""
+    if type(value) is str and len(value) > 1024:
+        budget.charge(times * (len(value) >> 9))
+
+
 def same_value_zero(left: Value, right: Value) -> bool:
     """Like ===, but NaN equals NaN (includes)."""
     return strict_equals(left, right) or (
@@ -153,7 +170,7 @@ def loose_equals(left: Value, right: Value, budget: Budget | None = None) -> boo
     left, right = to_primitive(left, budget), to_primitive(right, budget)
     if type(left) is str and type(right) is str:
         return left == right
-    return to_number(left) == to_number(right)
+    return to_number(left, budget) == to_number(right, budget)
 
 
 _NUMBERS = frozenset({int, float})
@@ -164,8 +181,10 @@ def less_than(left: Value, right: Value, budget: Budget | None = None) -> bool |
     left = left.millis if type(left) is DateTime else to_primitive(left, budget)
     right = right.millis if type(right) is DateTime else to_primitive(right, budget)
     if type(left) is str and type(right) is str:
+        if budget is not None:
+            budget.charge_scan(min(len(left), len(right)))
         return utf16.less_than(left, right)
-    a, b = to_number(left), to_number(right)
+    a, b = to_number(left, budget), to_number(right, budget)
     if a != a or b != b:  # noqa: PLR0124 - NaN
         return None
     return a < b
@@ -213,7 +232,7 @@ def own_entries(value: Value, budget: Budget) -> list[tuple[str, Value]]:
         budget.charge(1 + (len(value) >> 3))
         return [(key, value[key]) for key in own_keys(value)]
     if type(value) is list or type(value) is str:
-        items: list[Value] = value if type(value) is list else list(utf16.widen(str(value)))
+        items: list[Value] = value if type(value) is list else list(units(str(value), budget))
         budget.charge(1 + (len(items) >> 3))
         return [(str(index), item) for index, item in enumerate(items)]
     return []
@@ -225,7 +244,7 @@ def iterate(value: Value, budget: Budget, what: str = "this") -> list[Value]:
         budget.charge(1 + (len(value) >> 3))
         return value
     if type(value) is str:
-        budget.charge(1 + (len(value) >> 3))
+        budget.charge_elements(len(value))
         return list(value)
     raise ExpressionError(TYPE, f"{what} is {kind_of(value)}, an array is needed")
 

@@ -128,7 +128,7 @@ def _equal(left: Run, right: Run) -> Run:
     def run(scope: Scope, frame: Any = None) -> Value:
         a, b = left(scope, frame), right(scope, frame)
         kind = type(a)
-        if kind is type(b) and (kind is str or kind is int):
+        if kind is type(b) and (kind is int or (kind is str and len(a) < 1024)):
             return a == b
         return general(scope, a, b)
 

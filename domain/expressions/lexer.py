@@ -68,6 +68,8 @@ class Lexer:
         if match := _NAME.match(source, start):
             return self._take("name", match.group(), start, match.end())
         match = _PUNCTUATOR.match(source, start)
+        if source.startswith("/*", start):
+            self.fail("the comment has no end", start)
         if match is None:
             self.fail(f"unexpected character {first!r}", start)
         return self._take(match.group(), None, start, match.end())

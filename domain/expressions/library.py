@@ -33,11 +33,15 @@ def _boolean(_: Scope, value: Value = UNDEFINED, *__: Value) -> bool:
 
 
 def _parse_int(scope: Scope, value: Value = UNDEFINED, radix: Value = UNDEFINED, *_: Value) -> int | float:
-    return parse_int_prefix(to_text(value, scope), to_int32(to_number(radix, scope)))
+    text = to_text(value, scope)
+    scope.charge(len(text) >> 4)
+    return parse_int_prefix(text, to_int32(to_number(radix, scope)))
 
 
 def _parse_float(scope: Scope, value: Value = UNDEFINED, *_: Value) -> int | float:
-    return parse_float_prefix(to_text(value, scope))
+    text = to_text(value, scope)
+    scope.charge(len(text) >> 6)
+    return parse_float_prefix(text)
 
 
 def _is_nan(scope: Scope, value: Value = UNDEFINED, *_: Value) -> bool:

@@ -12,6 +12,7 @@ MAX_TEXT = 5_000_000
 MAX_ELEMENTS = 100_000
 MAX_NESTING = 64  # of the source text: parentheses, literals, conditionals, functions
 MAX_TREE = 200  # of the syntax tree: also chains such as a + b + c + …
+MAX_CHAIN = 400  # of members and calls in a row
 MAX_DATA_DEPTH = 200
 MAX_SOURCE = 100_000
 
@@ -37,6 +38,11 @@ class Budget:
             raise ExpressionError(LIMIT, f"a text would be longer than {MAX_TEXT:,} characters")
         if length > 1024:
             self.charge(length >> 10)
+
+    def charge_scan(self, length: int) -> None:
+        """Pay for looking at each character of a text (comparing, searching)."""
+        if length > 1024:
+            self.charge(length >> 9)
 
     def charge_elements(self, count: int) -> None:
         """Pay for a list or an object of so many elements that is about to be made."""

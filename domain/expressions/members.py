@@ -5,7 +5,7 @@ from typing import Final
 
 from domain.expressions import utf16
 from domain.expressions.array_methods import ARRAY_METHODS, MUTATING
-from domain.expressions.conversions import kind_of, to_key, to_text
+from domain.expressions.conversions import kind_of, to_key, to_text, units
 from domain.expressions.datetime_methods import DATE_FIELDS, DATE_METHODS
 from domain.expressions.datetimes import DateTime
 from domain.expressions.errors import TYPE, UNSUPPORTED, ExpressionError
@@ -39,7 +39,7 @@ def member(budget: Budget, value: Value, name: str, text: str) -> Value:
     if kind is list:
         return _list_member(value, name)
     if kind is str:
-        return _text_member(value, name)
+        return _text_member(budget, value, name)
     if value is None or value is UNDEFINED:
         raise ExpressionError(TYPE, f"cannot read {name[:60]!r} of {kind_of(value)} ({text})")
     if kind is Namespace or kind is Function:
@@ -59,12 +59,12 @@ def _list_member(value: list[Value], name: str) -> Value:
     return _bound(value, name)
 
 
-def _text_member(value: str, name: str) -> Value:
+def _text_member(budget: Budget, value: str, name: str) -> Value:
     if name == "length":
         return utf16.length(value)
     if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
-        units = utf16.widen(value)
-        return units[int(name)] if len(name) < 10 and int(name) < len(units) else UNDEFINED
+        code_units = units(value, budget)
+        return code_units[int(name)] if len(name) < 10 and int(name) < len(code_units) else UNDEFINED
     return _bound(value, name)
 
 
@@ -87,11 +87,12 @@ def index(budget: Budget, value: Value, key: Value, text: str) -> Value:
         if kind is list:
             return value[key] if key < len(value) else UNDEFINED
         if kind is str:
-            units = utf16.widen(value)
-            return units[key] if key < len(units) else UNDEFINED
+            code_units = units(value, budget)
+            return code_units[key] if key < len(code_units) else UNDEFINED
     if value is None or value is UNDEFINED:
         raise ExpressionError(TYPE, f"cannot read {to_text(key, budget)[:60]!r} of {kind_of(value)} ({text})")
     name = to_key(key, budget)
+    budget.charge_scan(len(name))
     if is_forbidden(name):
         raise forbidden(name)
     return member(budget, value, name, text)

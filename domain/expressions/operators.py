@@ -9,6 +9,7 @@ from domain.expressions.conversions import (
     kind_of,
     less_than,
     loose_equals,
+    pay_to_compare,
     strict_equals,
     to_key,
     to_number,
@@ -33,7 +34,7 @@ def add(budget: Budget, left: Value, right: Value) -> Value:
         if len(joined) > 1024:
             budget.charge_text(len(joined))
         return joined
-    return plain(to_number(left) + to_number(right))
+    return plain(to_number(left, budget) + to_number(right, budget))
 
 
 def plain(number: int | float) -> int | float:
@@ -82,6 +83,8 @@ def raise_to(base: int | float, exponent: int | float) -> int | float:
         return 1
     if exponent != exponent or (abs(base) == 1 and math.isinf(exponent)):  # noqa: PLR0124 - NaN
         return NAN
+    if type(base) is int and type(exponent) is int and 0 < exponent <= 64:
+        return plain(base**exponent)
     odd = exponent == exponent // 1 and exponent % 2 == 1 and math.isfinite(exponent)
     negative = odd and math.copysign(1.0, base) < 0
     try:
@@ -121,6 +124,16 @@ def contains(budget: Budget, left: Value, right: Value) -> Value:
     raise ExpressionError(TYPE, f"'in' needs an object on its right, not {kind_of(right)}")
 
 
+def _identical(budget: Budget, left: Value, right: Value) -> bool:
+    pay_to_compare(left, 1, budget)
+    return strict_equals(left, right)
+
+
+def _equal(budget: Budget, left: Value, right: Value) -> bool:
+    pay_to_compare(left, 1, budget)
+    return loose_equals(left, right, budget)
+
+
 def _less(budget: Budget, left: Value, right: Value) -> Value:
     return less_than(left, right, budget) is True
 
@@ -148,10 +161,10 @@ BINARY: Final[dict[str, Operator]] = {
     ">": _greater,
     "<=": _at_most,
     ">=": _at_least,
-    "===": lambda _, left, right: strict_equals(left, right),
-    "!==": lambda _, left, right: not strict_equals(left, right),
-    "==": lambda budget, left, right: loose_equals(left, right, budget),
-    "!=": lambda budget, left, right: not loose_equals(left, right, budget),
+    "===": _identical,
+    "!==": lambda budget, left, right: not _identical(budget, left, right),
+    "==": _equal,
+    "!=": lambda budget, left, right: not _equal(budget, left, right),
     "&": _int32(lambda a, b: a & b),
     "|": _int32(lambda a, b: a | b),
     "^": _int32(lambda a, b: a ^ b),

@@ -4,7 +4,8 @@ from typing import Final, NoReturn
 
 from domain.expressions.errors import FORBIDDEN, LIMIT, REFERENCE, SYNTAX, UNSUPPORTED, ExpressionError, excerpt
 from domain.expressions.lexer import Lexer, Token
-from domain.expressions.limits import MAX_NESTING
+from domain.expressions.limits import MAX_CHAIN, MAX_NESTING
+from domain.expressions.patterns import parse_arrow
 from domain.expressions.syntax import (
     ArrayLiteral,
     Arrow,
@@ -227,7 +228,7 @@ class Parser:
     def _postfix(self, node: Node) -> Node:
         """Members, indices and calls behind a primary expression."""
         chained = False
-        while True:
+        for _ in range(MAX_CHAIN):
             token = self.peek()
             optional = token.kind == "?."
             chained = chained or optional
@@ -248,6 +249,7 @@ class Parser:
                 self.unexpected(token, "")
             else:
                 return Chain(node.start, node.end, node) if chained else node
+        return self.fail("the expression is too long", node.start, LIMIT)
 
     def _member(self, node: Node, optional: bool) -> Node:
         name = self.peek()
@@ -302,7 +304,7 @@ class Parser:
             case "{":
                 return self._object(token)
             case "/" | "/=":
-                self.fail("regular expressions are not supported yet", token.start, UNSUPPORTED)
+                return self.fail("regular expressions are not supported yet", token.start, UNSUPPORTED)
             case _:
                 self._next -= 1
                 return self.unexpected(token, "an expression expected")
@@ -405,6 +407,4 @@ class Parser:
             return 0  # the same text fails again, with a better message, when it is parsed
 
     def _arrow(self) -> Arrow:
-        from domain.expressions.patterns import parse_arrow
-
         return parse_arrow(self)

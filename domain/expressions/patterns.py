@@ -150,6 +150,9 @@ def _statement(parser: "Parser") -> list[Statement]:
         return [_condition(parser)]
     if word in {"for", "while", "do", "try", "throw", "switch", "var", "function", "class"}:
         parser.fail(f"{word!r} is not supported in expressions; use a code node", token.start, UNSUPPORTED)
+    if token.kind == "{":
+        block = _block(parser)
+        return [Condition(Literal(token.start, token.start, True), block, [])]
     value = parser.expression()
     _end_of_statement(parser)
     return [Evaluation(value)]

@@ -6,6 +6,7 @@ from typing import Final
 
 from domain.expressions import utf16
 from domain.expressions.conversions import kind_of, to_number, to_text
+from domain.expressions.conversions import units as units_of
 from domain.expressions.errors import RANGE, TYPE, ExpressionError
 from domain.expressions.limits import MAX_TEXT, Budget
 from domain.expressions.numbers import WHITE_SPACE, clamp_integer, to_integer
@@ -27,18 +28,18 @@ def relative(budget: Budget, value: Value, length: int, default: int) -> int:
 
 
 def _text_argument(budget: Budget, value: Value) -> str:
-    return utf16.widen(to_text(value, budget))
+    return units_of(to_text(value, budget), budget)
 
 
 def _at(budget: Budget, text: str, index: Value = UNDEFINED, *_: Value) -> Value:
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     place = clamp_integer(to_number(0 if index is UNDEFINED else index, budget), -len(units) - 1, len(units))
     place += len(units) if place < 0 else 0
     return units[place] if 0 <= place < len(units) else UNDEFINED
 
 
 def _char_at(budget: Budget, text: str, index: Value = 0, *_: Value) -> str:
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     place = clamp_integer(to_number(0 if index is UNDEFINED else index, budget), -1, len(units))
     return units[place] if 0 <= place < len(units) else ""
 
@@ -49,7 +50,7 @@ def _char_code_at(budget: Budget, text: str, index: Value = 0, *_: Value) -> int
 
 
 def _code_point_at(budget: Budget, text: str, index: Value = 0, *_: Value) -> Value:
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     place = clamp_integer(to_number(0 if index is UNDEFINED else index, budget), -1, len(units))
     if not 0 <= place < len(units):
         return UNDEFINED
@@ -69,25 +70,25 @@ def _includes(budget: Budget, text: str, search: Value = UNDEFINED, start: Value
 
 def _index_of(budget: Budget, text: str, search: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> int:
     _scan(budget, text)
-    units, wanted = utf16.widen(text), _text_argument(budget, search)
+    units, wanted = units_of(text, budget), _text_argument(budget, search)
     return units.find(wanted, position(budget, start, len(units), 0))
 
 
 def _last_index_of(budget: Budget, text: str, search: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> int:
     _scan(budget, text)
-    units, wanted = utf16.widen(text), _text_argument(budget, search)
+    units, wanted = units_of(text, budget), _text_argument(budget, search)
     number = NAN if start is UNDEFINED else to_number(start, budget)
     place = len(units) if number != number else clamp_integer(number, 0, len(units))  # noqa: PLR0124
     return units.rfind(wanted, 0, place + len(wanted))
 
 
 def _starts_with(budget: Budget, text: str, search: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> bool:
-    units, wanted = utf16.widen(text), _text_argument(budget, search)
+    units, wanted = units_of(text, budget), _text_argument(budget, search)
     return units.startswith(wanted, position(budget, start, len(units), 0))
 
 
 def _ends_with(budget: Budget, text: str, search: Value = UNDEFINED, end: Value = UNDEFINED, *_: Value) -> bool:
-    units, wanted = utf16.widen(text), _text_argument(budget, search)
+    units, wanted = units_of(text, budget), _text_argument(budget, search)
     return units[: position(budget, end, len(units), len(units))].endswith(wanted)
 
 
@@ -99,7 +100,7 @@ def _scan(budget: Budget, text: str) -> None:
 
 def _pad(budget: Budget, text: str, length: Value, fill: Value) -> tuple[str, str]:
     """The text and what fills it up to the length."""
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     wanted = clamp_integer(to_number(length, budget), 0, 2 * MAX_TEXT)
     filler = " " if fill is UNDEFINED else _text_argument(budget, fill)
     missing = wanted - len(units)
@@ -139,7 +140,7 @@ def _replace_all(scope: Scope, text: str, search: Value = UNDEFINED, new: Value 
 
 
 def _replaced(scope: Scope, text: str, search: Value, new: Value, limit: int) -> str:
-    units, wanted = utf16.widen(text), _text_argument(scope, search)
+    units, wanted = units_of(text, scope), _text_argument(scope, search)
     _scan(scope, text)
     template = "" if type(new) is Function else _text_argument(scope, new)
     parts: list[str] = []
@@ -188,19 +189,19 @@ def _expand(template: str, units: str, place: int, matched: str) -> str:
 
 
 def _slice(budget: Budget, text: str, start: Value = UNDEFINED, end: Value = UNDEFINED, *_: Value) -> str:
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     size = len(units)
     return _cut(budget, units, relative(budget, start, size, 0), relative(budget, end, size, size))
 
 
 def _substring(budget: Budget, text: str, start: Value = UNDEFINED, end: Value = UNDEFINED, *_: Value) -> str:
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     first, last = position(budget, start, len(units), 0), position(budget, end, len(units), len(units))
     return _cut(budget, units, min(first, last), max(first, last))
 
 
 def _substr(budget: Budget, text: str, start: Value = UNDEFINED, length: Value = UNDEFINED, *_: Value) -> str:
-    units = utf16.widen(text)
+    units = units_of(text, budget)
     first = relative(budget, start, len(units), 0)
     return _cut(budget, units, first, first + position(budget, length, len(units), len(units)))
 
@@ -218,7 +219,7 @@ def _split(budget: Budget, text: str, separator: Value = UNDEFINED, limit: Value
     if separator is UNDEFINED:
         return [text]
     _scan(budget, text)
-    units, wanted = utf16.widen(text), _text_argument(budget, separator)
+    units, wanted = units_of(text, budget), _text_argument(budget, separator)
     if not wanted:
         budget.charge_elements(min(len(units), most))
         return list(units[:most])
@@ -237,15 +238,15 @@ def _changed(change: Callable[[str], str]) -> Callable[..., Value]:
 
 def _locale_compare(budget: Budget, text: str, other: Value = UNDEFINED, *_: Value) -> int:
     """By code units of the composed texts: the same everywhere, whatever the locale."""
-    left = unicodedata.normalize("NFC", text)
-    right = unicodedata.normalize("NFC", to_text(other, budget))
-    _scan(budget, text)
+    against = to_text(other, budget)
+    budget.charge((len(text) + len(against)) >> 7)
+    left, right = unicodedata.normalize("NFC", text), unicodedata.normalize("NFC", against)
     return 0 if left == right else -1 if utf16.less_than(left, right) else 1
 
 
 def _normalize(budget: Budget, text: str, form: Value = UNDEFINED, *_: Value) -> str:
     name = "NFC" if form is UNDEFINED else to_text(form, budget)
-    _scan(budget, text)
+    budget.charge(len(text) >> 7)
     match name:
         case "NFC" | "NFD" | "NFKC" | "NFKD":
             made = unicodedata.normalize(name, text)

@@ -24,9 +24,10 @@ class Compiled:
     """A parameter value that is ready to be evaluated.
 
     `evaluate(scope)` gives a language value (UNDEFINED possible; `to_json` makes it fit for storing);
-    `evaluate_json(scope)` gives it as JSON, and UNDEFINED where it is undefined or a function. Both raise ExpressionError. `constant`: no expression in it, the scope
-    is not looked at. `references`: node ids named literally in `$('id')`. `names`: the global names used (`$json`,
-    `Math`, …). `source`: the value as it was in the document.
+    `evaluate_json(scope)` gives it as JSON, and UNDEFINED where it is undefined or a function. Both raise
+    ExpressionError. `constant`: no expression in it, the scope is not looked at. `references`: node ids named
+    literally in `$('id')`. `names`: the global names used (`$json`, `Math`, …). `source`: the value as it was in the
+    document.
     """
 
     __slots__ = ("constant", "evaluate", "evaluate_json", "names", "references", "source")

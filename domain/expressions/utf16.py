@@ -2,33 +2,27 @@
 
 import re
 
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LONE = re.compile("[\ud800-\udfff]")
-
-
-def _split_pair(match: re.Match[str]) -> str:
-    code = ord(match.group()) - 0x10000
-    return chr(0xD800 + (code >> 10)) + chr(0xDC00 + (code & 0x3FF))
-
-
-def _join_pair(match: re.Match[str]) -> str:
-    pair = match.group()
-    return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + ord(pair[1]) - 0xDC00)
 
 
 def widen(text: str) -> str:
     """One character for each UTF-16 code unit."""
     if text.isascii():
         return text
-    return _ASTRAL.sub(_split_pair, text)
+    encoded = text.encode("utf-16-le", "surrogatepass")
+    if len(encoded) == 2 * len(text):
+        return text
+    units = bytearray(2 * len(encoded))
+    units[0::4] = encoded[0::2]
+    units[1::4] = encoded[1::2]
+    return units.decode("utf-32-le", "surrogatepass")
 
 
 def narrow(text: str) -> str:
     """The way back: neighbouring surrogates become the one character that they mean."""
     if text.isascii():
         return text
-    return _PAIR.sub(_join_pair, text)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def length(text: str) -> int:
