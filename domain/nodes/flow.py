@@ -69,7 +69,7 @@ STOP_AND_ERROR = NodeType(
 LOOP = NodeType(
     "loop",
     "Loop",
-    "Puts its items out in batches on `loop`, each when the one before is worked off; at the end what came back on `done`.",
+    "Puts its items out in batches on `loop`, one after the other; at the end what came back on `done`.",
     _bind_loop,
     (Parameter("batch_size", "integer", "Items a batch.", default=1, expression=False, minimum=1, maximum=MAX_BATCH),),
     can_be_disabled=False,

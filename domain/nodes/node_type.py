@@ -28,7 +28,7 @@ MAIN: Final = "main"
 
 
 class Failure(NamedTuple):
-    """Item number `item` of the input failed when the output's `main` had `place` items (where `continue` puts its error)."""
+    """Item number `item` of the input failed when `main` had `place` items: there `continue` puts its error."""
 
     item: int
     code: str

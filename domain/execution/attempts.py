@@ -1,0 +1,244 @@
+"""Runs with effects: attempts, results, retries, and outcomes that nobody knows (log protocol, rules 9 and 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
+
+import msgspec
+
+from domain.effects import Effect, EffectError, ItemResult, PerformAttempt
+from domain.execution.events import (
+    AttemptConcluded,
+    ErrorInfo,
+    Items,
+    NodeAttempted,
+    NodeCompleted,
+    NodeOutcomeUnknown,
+    RetryScheduled,
+)
+from domain.execution.evolution import OUTCOME_UNKNOWN
+from domain.execution.runs import conclude as conclude_run
+from domain.execution.state import Delivery, EffectRun, Ready
+from domain.expressions import ExpressionError
+from domain.nodes.failures import NodeFailure
+from domain.nodes.node_type import MAIN, Effects, Failure, Output
+from domain.workflow.graph import Node
+
+if TYPE_CHECKING:
+    from domain.execution.course import Course
+
+START_WITHIN_MS = 5_000
+GRACE_MS = 5_000
+MAX_DELAY_MS = 86_400_000
+UNKNOWN_TRIES = 10
+"""Tries of an unsafe effect with `on_unknown_outcome: retry`, unless `retry` allows more."""
+
+
+def failure(index: int, error: ExpressionError | NodeFailure, place: int = 0) -> Failure:
+    return Failure(index, error.code, error.message, place)
+
+
+def start(course: Course, ready: Ready, node: Node) -> None:
+    """The first attempt of a queued run. Items whose effect cannot even be described fail without one."""
+    delivery = ready.deliveries[0]
+    described, broken = _describe(course, node, delivery, ready.run, range(len(delivery.items)))
+    if not described or (broken and node.on_error == "fail"):
+        _finish(course, node, ready.run, delivery, {result.index: result for result in broken}, attempts=0)
+        return
+    _attempt(course, node, ready.run, 1, delivery, described)
+    if broken:
+        course.emit(AttemptConcluded(node=node.id, run=ready.run, attempt=1, results=broken))
+
+
+def again(course: Course, run: EffectRun, indexes: list[int]) -> None:
+    """A new attempt for some items of a run."""
+    node = course.graph.nodes[run.node]
+    described, broken = _describe(course, node, run.delivery, run.run, indexes)
+    if described and not (broken and node.on_error == "fail"):
+        _attempt(course, node, run.run, run.attempt + 1, run.delivery, described)
+        if broken:
+            course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=broken))
+    else:
+        settle(course, run, broken)
+
+
+def _describe(
+    course: Course, node: Node, delivery: Delivery, run: int, indexes: Iterable[int]
+) -> tuple[dict[int, Effect], list[ItemResult]]:
+    """The effects by item, and results for those that cannot be described."""
+    operation = node.operation
+    assert isinstance(operation, Effects)
+    scope = course.scope_for(delivery, run)
+    timeout = node.timeout_seconds
+    described: dict[int, Effect] = {}
+    broken: list[ItemResult] = []
+    for index in indexes:
+        scope.json = delivery.items[index]["json"]
+        scope.item_index = index
+        try:
+            effect = operation.request(scope)
+        except (ExpressionError, NodeFailure) as error:
+            wrong = EffectError(code=error.code, message=error.message, retriable=False)
+            broken.append(ItemResult(index=index, error=wrong))
+        else:
+            if effect.timeout_seconds != timeout:
+                effect = msgspec.structs.replace(effect, timeout_seconds=timeout)
+            described[index] = effect
+    return described, broken
+
+
+def _attempt(
+    course: Course, node: Node, run: int, attempt: int, delivery: Delivery, effects: dict[int, Effect]
+) -> None:
+    assert isinstance(node.operation, Effects)
+    execution = course.state.id
+    indexes = list(effects)
+    start_by = course.now + START_WITHIN_MS
+    course.emit(
+        NodeAttempted(
+            node=node.id,
+            run=run,
+            attempt=attempt,
+            effect_class=node.operation.effect_class,
+            indexes=indexes,
+            start_by=start_by,
+            unknown_after=start_by + round(node.timeout_seconds * 1000) + GRACE_MS,
+            sources=[delivery.source],
+        )
+    )
+    namespace = UUID(execution)
+    course.effects.append(
+        PerformAttempt(
+            execution_id=execution,
+            node=node.id,
+            run=run,
+            attempt=attempt,
+            effect_class=node.operation.effect_class,
+            indexes=indexes,
+            effects=list(effects.values()),
+            keys=[str(uuid5(namespace, f"{node.id}:{run}:{index}")) for index in indexes],
+            start_by=start_by,
+            timeout_seconds=node.timeout_seconds,
+        )
+    )
+
+
+def conclude(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
+    """The results of the attempt that is under way. An item without one counts as unknown."""
+    given = {result.index: result for result in results}
+    missing = "the attempt ended without it"
+    settle(course, run, [given.get(index) or _no_result(index, missing) for index in run.in_flight])
+
+
+def expire(course: Course, run: EffectRun) -> None:
+    """Nobody can be performing the attempt any more and no result came."""
+    settle(course, run, [_no_result(index, "no result came in time") for index in run.in_flight])
+
+
+def _no_result(index: int, why: str) -> ItemResult:
+    error = EffectError(code="timeout", message=f"there is no result: {why}", retriable=True, unknown=True)
+    return ItemResult(index=index, error=error)
+
+
+def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
+    """Take results in: what stands, what is tried again, what nobody knows; then finish the run if nothing is open."""
+    node = course.graph.nodes[run.node]
+    stand: list[ItemResult] = []
+    retry: list[int] = []
+    unknown: list[int] = []
+    wait_ms = 0
+    fatal = False
+    for result in results:
+        failed = _judge(node, run, result)
+        if failed is None:
+            stand.append(result)
+        elif result.error is not None and result.error.unknown and run.effect_class == "unsafe":
+            unknown.append(result.index)
+        elif failed.retriable and run.retries + 1 < node.document.retry.attempts:
+            stand.append(result)
+            retry.append(result.index)
+            wait_ms = max(wait_ms, round((failed.retry_after_seconds or 0) * 1000))
+        else:
+            stand.append(result)
+            fatal = fatal or node.on_error == "fail"
+    policy = node.document.on_unknown_outcome
+    if unknown:
+        if policy == "retry" and run.retries + 1 < max(node.document.retry.attempts, UNKNOWN_TRIES):
+            retry += unknown
+        elif policy != "ask":
+            fatal = fatal or node.on_error == "fail"
+        asked = policy == "ask" and not fatal
+        course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=unknown, asked=asked))
+    standing = {**run.settled, **{result.index: result for result in stand}}
+    done = {result.index for result in results}
+    still_open = retry or run.retry or run.asked or any(index not in done for index in run.in_flight)
+    if fatal or not still_open:
+        _finish(course, node, run.run, run.delivery, standing, attempts=run.attempt)
+        return
+    if stand:
+        course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=stand))
+    if retry:
+        retry_later(course, run, sorted(retry), max(wait_ms, _delay(node, run)))
+
+
+def _judge(node: Node, run: EffectRun, result: ItemResult) -> NodeFailure | None:
+    """Why an item failed, None if it did not."""
+    operation = node.operation
+    assert isinstance(operation, Effects)
+    error = result.error
+    if error is not None:
+        return NodeFailure(
+            error.code, error.message, retriable=error.retriable, retry_after_seconds=error.retry_after_seconds
+        )
+    try:
+        operation.conclude(run.delivery.items[result.index], result.value)
+    except NodeFailure as failed:
+        return failed
+    return None
+
+
+def _delay(node: Node, run: EffectRun) -> int:
+    """Milliseconds until the next try."""
+    policy = node.document.retry
+    factor = 2 ** min(run.retries, 30) if policy.backoff == "exponential" else 1
+    return min(round(policy.delay_seconds * 1000 * factor), MAX_DELAY_MS)
+
+
+def retry_later(course: Course, run: EffectRun, indexes: list[int], delay_ms: int) -> None:
+    due = course.now + delay_ms
+    if run.retry:
+        due = max(due, run.retry_due)
+    node = course.graph.nodes[run.node]
+    course.emit(RetryScheduled(node=node.id, run=run.run, due=due, indexes=indexes))
+    course.wake_at(due)
+
+
+def verdict_failed(index: int) -> ItemResult:
+    return ItemResult(index=index, error=OUTCOME_UNKNOWN)
+
+
+def _finish(
+    course: Course, node: Node, run: int, delivery: Delivery, settled: dict[int, ItemResult], *, attempts: int
+) -> None:
+    """Everything is known: the run completes, or fails."""
+    operation = node.operation
+    assert isinstance(operation, Effects)
+    made: Items = []
+    failures: list[Failure] = []
+    for index in sorted(settled):
+        result = settled[index]
+        if result.error is not None:
+            failures.append(Failure(index, result.error.code, result.error.message, len(made)))
+            continue
+        try:
+            made.append(operation.conclude(delivery.items[index], result.value))
+        except NodeFailure as error:
+            failures.append(failure(index, error, len(made)))
+    concluded = conclude_run(node, delivery.items, Output({MAIN: made}, failures))
+    sources = [delivery.source]
+    if isinstance(concluded, ErrorInfo):
+        course.fail_run(node, run, concluded, sources, attempts)
+    else:
+        course.emit(NodeCompleted(node=node.id, run=run, outputs=concluded, sources=sources, attempts=attempts))

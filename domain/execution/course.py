@@ -1,0 +1,251 @@
+"""A decision in the making: its own copy of the state, the events so far, and how an execution goes on and ends."""
+
+from domain.effects import Compute, EffectRequest, WakeAt
+from domain.execution import attempts
+from domain.execution.events import (
+    ErrorInfo,
+    ExecutionCompleted,
+    ExecutionEvent,
+    ExecutionFailed,
+    ExecutionParked,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionTimedOut,
+    Items,
+    NodeCancelled,
+    NodeCompleted,
+    NodeFailed,
+    NodeWaiting,
+    ResponseGiven,
+    Source,
+)
+from domain.execution.evolution import apply
+from domain.execution.gathering import next_batch
+from domain.execution.runs import conclude, cost_of, items_of, perform, scope_of
+from domain.execution.state import RUNNING, WAITING, Delivery, Execution, Ready, Waiting
+from domain.expressions import ExpressionError, Scope
+from domain.expressions.errors import LIMIT
+from domain.nodes.failures import NodeFailure
+from domain.nodes.node_type import Loop, Output, Wait
+from domain.workflow.graph import Graph, Node
+
+HEAVY = 1_000
+"""A pure run that costs more evaluated expressions than this is computed in the pool."""
+
+RUNS_PER_DECISION = 200
+COST_PER_DECISION = 4_000
+"""What one decision does before it lets others go on; it comes back at once."""
+
+INLINE_STEPS = 5_000
+"""Steps of one expression evaluated inline; one that needs more is computed in the pool, with the full budget."""
+
+MAX_RUNS = 100_000
+"""Runs of one execution: what loops for ever, ends."""
+
+SHORT_WAIT_MS = 5_000
+"""Waits up to this long are woken by the owner's own timer, not by a tick."""
+
+
+class Course:
+    """Decides by doing: every event is applied to `state` at once. `now`: owner's time, `clock`: wall clock, in ms."""
+
+    def __init__(self, state: Execution, graph: Graph, now: int, clock: int) -> None:
+        self.state = state
+        self.graph = graph
+        self.now = now
+        self.clock = clock
+        self.events: list[ExecutionEvent] = []
+        self.effects: list[EffectRequest] = []
+        self._scope: Scope | None = None
+
+    @property
+    def scope(self) -> Scope:
+        if self._scope is None:
+            self._scope = scope_of(self.state, self.graph, self.clock, INLINE_STEPS)
+        return self._scope
+
+    def emit(self, event: ExecutionEvent) -> None:
+        self.events.append(event)
+        apply(self.state, event, self.graph)
+
+    # how it begins, goes on and ends
+
+    def begin(self) -> None:
+        """Start a queued execution: its trigger hands its items on."""
+        timeout = round(self.graph.document.settings.timeout_seconds * 1000)
+        items = self.state.items or []
+        self.emit(ExecutionStarted(started_at=self.now, deadline=self.now + timeout))
+        self.emit(NodeCompleted(node=self.state.trigger_node, run=0, outputs={"main": items} if items else {}))
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Work off the queue as far as it goes now, then end the execution or park it if there is nothing else."""
+        self._work_off()
+        state = self.state
+        if state.closed or state.queue:
+            return
+        if not state.effects and not state.waits:
+            self.emit(ExecutionCompleted(output=self._output(), at=self.now))
+        elif state.status == RUNNING and state.idle:
+            self.emit(ExecutionParked(at=self.now))
+
+    def unpark(self) -> None:
+        """What follows runs: the time-out goes on."""
+        state = self.state
+        if state.status == WAITING:
+            parked = self.now - state.parked_at if state.parked_at is not None else 0
+            deadline = state.deadline + max(0, parked) if state.deadline is not None else None
+            self.emit(ExecutionResumed(at=self.now, deadline=deadline))
+
+    def fail(self, error: ErrorInfo) -> None:
+        self.cancel_rest()
+        self.emit(ExecutionFailed(error=error, at=self.now))
+
+    def time_out(self) -> None:
+        seconds = self.graph.document.settings.timeout_seconds
+        self.cancel_rest()
+        error = ErrorInfo(code="timeout", message=f"the execution took longer than its {seconds:g} seconds")
+        self.emit(ExecutionTimedOut(at=self.now, error=error))
+
+    def cancel_rest(self) -> None:
+        """Every run that is under way, parked or queued ends here."""
+        state, nodes = self.state, self.graph.nodes
+        keys = [*sorted(state.effects), *sorted(state.waits), *((ready.node, ready.run) for ready in state.queue)]
+        for node, run in keys:
+            self.emit(NodeCancelled(node=nodes[node].id, run=run))
+
+    def _output(self) -> Items:
+        """What the last finished run put out, all ports in declared order."""
+        if self.state.last is None:
+            return []
+        node, outputs = self.state.last
+        lists = [items for port in self.graph.nodes[node].outputs if (items := outputs.get(port))]
+        return lists[0] if len(lists) == 1 else [item for items in lists for item in items]
+
+    # the queue
+
+    def _work_off(self) -> None:
+        """First in, first out. What computes waits for the pure run before it; effects and waits start beside it."""
+        state, nodes = self.state, self.graph.nodes
+        queue = state.queue
+        runs = cost = position = 0
+        blocked = False
+        while position < len(queue):
+            ready = queue[position]
+            node = nodes[ready.node]
+            if runs >= RUNS_PER_DECISION or cost >= COST_PER_DECISION:
+                if not blocked:
+                    self.effects.append(WakeAt(execution_id=state.id, due=self.now))
+                return
+            if state.run_count > MAX_RUNS:
+                self.fail(ErrorInfo(code="too_many_runs", message=f"more than {MAX_RUNS} node runs: an endless loop?"))
+                return
+            if (node.kind in {"effect", "wait"}) and not node.disabled:
+                runs += 1
+                cost += len(ready.deliveries[0].items)
+                if node.kind == "wait":
+                    self._wait(ready, node)
+                else:
+                    attempts.start(self, ready, node)
+            elif blocked:
+                position += 1
+            elif (spent := self._compute(ready, node)) is None:
+                blocked = True
+                position += 1
+            else:
+                runs += 1
+                cost += spent
+
+    def _compute(self, ready: Ready, node: Node) -> int | None:
+        """A pure run, or a disabled node's: what it cost. None: it is done in the compute pool."""
+        deliveries = ready.deliveries
+        if node.kind == "loop":
+            return self._loop(ready, node)
+        if node.disabled:
+            self.complete(node, ready, {node.operation.outputs[0]: deliveries[0].items})
+            return 1
+        cost = cost_of(node, deliveries)
+        if cost <= HEAVY and self.state.computing != (ready.node, ready.run):
+            output = perform(node, deliveries, ready.run, self.scope)
+            if not _over_the_limit(output):
+                self.conclude(node, ready, output)
+                return cost
+        if self.state.computing != (ready.node, ready.run):
+            self.state.computing = (ready.node, ready.run)
+            self.effects.append(Compute(execution_id=self.state.id, node=node.id, run=ready.run))
+        return None
+
+    def _loop(self, ready: Ready, node: Node) -> int:
+        assert isinstance(node.operation, Loop)
+        hold = self.state.loops[node.index]
+        batch = next_batch(hold, node.operation.batch_size)
+        if batch:
+            assert hold.current is not None
+            self._completed(node, ready.run, {"loop": batch}, [hold.current.source])
+        else:
+            done = items_of(tuple(hold.collected))
+            sources = [delivery.source for delivery in hold.collected]
+            self._completed(node, ready.run, {"done": done} if done else {}, sources)
+        return 1
+
+    def conclude(self, node: Node, ready: Ready, output: Output) -> None:
+        """Record what a pure run put out, or that it failed."""
+        if output.response is not None and not self.state.responded and not output.failures:
+            given = output.response
+            self.emit(ResponseGiven(node=node.id, status=given.status, headers=given.headers, body=given.body))
+        concluded = conclude(node, items_of(ready.deliveries), output)
+        if isinstance(concluded, dict):
+            self.complete(node, ready, concluded)
+        else:
+            self.fail_run(node, ready.run, concluded, [delivery.source for delivery in ready.deliveries])
+
+    def complete(self, node: Node, ready: Ready, outputs: dict[str, Items]) -> None:
+        self._completed(node, ready.run, outputs, [delivery.source for delivery in ready.deliveries])
+
+    def _completed(self, node: Node, run: int, outputs: dict[str, Items], sources: list[Source]) -> None:
+        self.emit(NodeCompleted(node=node.id, run=run, outputs=outputs, sources=sources))
+
+    def fail_run(self, node: Node, run: int, error: ErrorInfo, sources: list[Source], attempts: int = 0) -> None:
+        """A run failed and nothing catches it: the execution ends."""
+        self.emit(NodeFailed(node=node.id, run=run, error=error, sources=sources, attempts=attempts))
+        self.fail(error)
+
+    # waits
+
+    def _wait(self, ready: Ready, node: Node) -> None:
+        operation = node.operation
+        assert isinstance(operation, Wait)
+        delivery = ready.deliveries[0]
+        scope = self.scope_for(delivery, ready.run)
+        scope.item_index, scope.json = 0, delivery.items[0]["json"]
+        try:
+            due = operation.due(scope, self.now)
+        except (ExpressionError, NodeFailure) as error:
+            failures = [attempts.failure(index, error) for index in range(len(delivery.items))]
+            self.conclude(node, ready, Output({}, failures))
+            return
+        if due <= self.now:
+            self.complete(node, ready, {"main": delivery.items})
+            return
+        sources = [delivery.source]
+        self.emit(NodeWaiting(node=node.id, run=ready.run, due=due, items=delivery.items, sources=sources))
+        self.wake_at(due)
+
+    def scope_for(self, delivery: Delivery, run: int) -> Scope:
+        scope = self.scope
+        scope.items = delivery.items
+        scope.run_index = run
+        return scope
+
+    def wake(self, waiting: Waiting) -> None:
+        """A wait is over."""
+        node = self.graph.nodes[waiting.node]
+        self._completed(node, waiting.run, {"main": waiting.delivery.items}, [waiting.delivery.source])
+
+    def wake_at(self, due: int) -> None:
+        if due - self.now <= SHORT_WAIT_MS:
+            self.effects.append(WakeAt(execution_id=self.state.id, due=due))
+
+
+def _over_the_limit(output: Output) -> bool:
+    return bool(output.failures) and any(failure.code == LIMIT for failure in output.failures)

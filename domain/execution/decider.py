@@ -1,0 +1,269 @@
+"""The decider of executions: what a command means in a state. Pure; `evolve` and `fold` change states by events.
+
+    decision = decide(StartExecution(…), None, graph, execution_id=…, now=…, clock=…)
+
+`now` is the owner's time in ms, `clock` the wall clock in ms, for `$now` only. A decision's state is what folding its
+events over the given state gives.
+"""
+
+from typing import assert_never
+
+from domain.decision import DUPLICATE, Decision, Outcome, rejected
+from domain.effects import ItemResult
+from domain.execution import attempts
+from domain.execution.commands import (
+    AttemptNotStarted,
+    Begin,
+    CancelExecution,
+    ConcludeAttempt,
+    ConcludeCompute,
+    ExecutionCommand,
+    GiveVerdict,
+    PassTime,
+    Resume,
+    StartExecution,
+)
+from domain.execution.compute import compute_job, compute_run, computed
+from domain.execution.course import Course
+from domain.execution.events import AttemptConcluded, ExecutionCancelled, ExecutionQueued
+from domain.execution.evolution import evolve, fold
+from domain.execution.runs import failed_output, items_of
+from domain.execution.snapshots import restore, snapshot
+from domain.execution.state import QUEUED, RUNNING, WAITING, EffectRun, Execution
+from domain.nodes.node_type import Effects
+from domain.workflow.graph import Graph
+
+__all__ = ["Execution", "compute_job", "compute_run", "decide", "evolve", "fold", "restore", "snapshot"]
+
+
+def decide(
+    command: ExecutionCommand,
+    state: Execution | None,
+    graph: Graph | None,
+    *,
+    execution_id: str,
+    now: int,
+    clock: int,
+    begin: bool = True,
+) -> Decision:
+    """Decide one command. `begin=False`: a start is only queued, Begin follows when its turn comes."""
+    if isinstance(command, StartExecution):
+        return _start(command, state, graph, execution_id, now, clock, begin)
+    if state is None:
+        return Decision([], None, rejected("unknown_execution", "there is no such execution"))
+    if graph is None:
+        return Decision([], state, rejected("unknown_workflow_version", "the workflow version was not found"))
+    course = Course(state.copy(), graph, now, clock)
+    outcome = _decide(command, course)
+    if outcome is not None:
+        return Decision([], state, outcome)
+    return Decision(course.events, course.state, effects=course.effects)
+
+
+def _start(
+    command: StartExecution,
+    state: Execution | None,
+    graph: Graph | None,
+    execution_id: str,
+    now: int,
+    clock: int,
+    begin: bool,
+) -> Decision:
+    if state is not None:
+        if state.fingerprint == command.fingerprint:
+            return Decision([], state, DUPLICATE)
+        return Decision([], state, rejected("idempotency_mismatch", "this id was used for another request"))
+    if graph is None:
+        return Decision([], None, rejected("unknown_workflow_version", "the workflow version was not found"))
+    if graph.trigger(command.trigger_node) is None:
+        why = f"{command.trigger_node[:100]!r} is no trigger of this workflow version, or it is disabled"
+        return Decision([], None, rejected("unknown_trigger", why))
+    course = Course(Execution(execution_id), graph, now, clock)
+    course.emit(
+        ExecutionQueued(
+            workflow_id=command.workflow_id,
+            workflow_version=command.workflow_version,
+            trigger_node=command.trigger_node,
+            trigger_type=command.trigger_type,
+            items=command.items,
+            queued_at=command.queued_at,
+            priority=command.priority,
+            fingerprint=command.fingerprint,
+            reply=command.reply,
+            retry_of=command.retry_of,
+        )
+    )
+    if begin:
+        course.begin()
+    return Decision(course.events, course.state, effects=course.effects)
+
+
+def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
+    """Decide on the course's state; an outcome if the command is refused."""
+    match command:
+        case ConcludeAttempt():
+            return _conclude_attempt(command, course)
+        case PassTime():
+            _pass_time(course)
+        case ConcludeCompute():
+            return _conclude_compute(command, course)
+        case Begin():
+            if course.state.status == QUEUED:
+                course.begin()
+        case AttemptNotStarted():
+            return _not_started(command, course)
+        case Resume():
+            _resume(course)
+        case CancelExecution():
+            return _cancel(command, course)
+        case GiveVerdict():
+            return _give_verdict(command, course)
+        case StartExecution():
+            raise AssertionError("decided elsewhere")
+        case _:
+            assert_never(command)
+    return None
+
+
+def _run(course: Course, node: str, run: int) -> EffectRun | None:
+    found = course.graph.by_id.get(node)
+    return course.state.effects.get((found.index, run)) if found is not None else None
+
+
+def _conclude_attempt(command: ConcludeAttempt, course: Course) -> Outcome | None:
+    state = course.state
+    run = _run(course, command.node, command.run)
+    current = run is not None and run.attempt == command.attempt and bool(run.in_flight or run.asked)
+    if run is None or not current or state.closed:
+        if state.forgettable or command.node not in course.graph.by_id:
+            return rejected("not_under_way", "this attempt is not under way")
+        course.emit(
+            AttemptConcluded(
+                node=command.node, run=command.run, attempt=command.attempt, results=command.results, late=True
+            )
+        )
+        return None
+    course.unpark()
+    if run.in_flight:
+        attempts.conclude(course, run, command.results)
+    else:
+        attempts.settle(course, run, [result for result in command.results if result.index in run.asked])
+    course.go_on()
+    return None
+
+
+def _not_started(command: AttemptNotStarted, course: Course) -> Outcome | None:
+    run = _run(course, command.node, command.run)
+    if run is None or run.attempt != command.attempt or not run.in_flight:
+        return rejected("not_under_way", "this attempt is not under way")
+    if course.state.closed:
+        _forget(course, run)
+    else:
+        attempts.again(course, run, run.in_flight)
+        course.go_on()
+    return None
+
+
+def _forget(course: Course, run: EffectRun) -> None:
+    """Of an attempt that the end cut off, no result will come any more."""
+    course.emit(AttemptConcluded(node=run.node_id, run=run.run, attempt=run.attempt, results=[], late=True))
+
+
+def _conclude_compute(command: ConcludeCompute, course: Course) -> Outcome | None:
+    node = course.graph.by_id.get(command.node)
+    ready = next(
+        (
+            ready
+            for ready in course.state.queue
+            if node is not None and ready.node == node.index and ready.run == command.run
+        ),
+        None,
+    )
+    if node is None or ready is None:
+        return rejected("not_under_way", "this run is not being computed")
+    if command.error is not None:
+        output = failed_output(len(items_of(ready.deliveries)), command.error.code, command.error.message)
+    else:
+        output = computed(command.result)
+    course.conclude(node, ready, output)
+    course.go_on()
+    return None
+
+
+def _pass_time(course: Course) -> None:
+    state, now = course.state, course.now
+    runs = [state.effects[key] for key in sorted(state.effects)]
+    if state.closed:
+        for run in runs:
+            if run.unknown_after <= now:
+                _forget(course, run)
+        return
+    if state.status == QUEUED:
+        return
+    if state.status == RUNNING and state.deadline is not None and state.deadline <= now:
+        course.time_out()
+        return
+    due = [waiting for waiting in state.waits.values() if waiting.due is not None and waiting.due <= now]
+    if due:
+        course.unpark()
+    for waiting in sorted(due, key=lambda waiting: (waiting.due, waiting.node, waiting.run)):
+        course.wake(waiting)
+    for run in runs:
+        if state.closed:
+            return
+        if run.in_flight:
+            if run.unknown_after <= now:
+                attempts.expire(course, run)
+        elif run.retry and run.retry_due <= now:
+            attempts.again(course, run, run.retry)
+    course.go_on()
+
+
+def _resume(course: Course) -> None:
+    """A new owner: what was under way and may be repeated is (rule 10); an unsafe attempt waits for its time."""
+    state = course.state
+    state.computing = None
+    for key in sorted(state.effects):
+        run = state.effects.get(key)
+        if run is None or not run.in_flight or run.effect_class == "unsafe":
+            continue
+        if state.closed:
+            _forget(course, run)
+        else:
+            attempts.again(course, run, run.in_flight)
+    if state.closed or state.status == QUEUED:
+        return
+    for waiting in state.waits.values():
+        if waiting.due is not None:
+            course.wake_at(waiting.due)
+    course.go_on()
+
+
+def _cancel(command: CancelExecution, course: Course) -> Outcome | None:
+    if course.state.closed:
+        return rejected("already_ended", f"the execution has ended already: {course.state.status}")
+    course.cancel_rest()
+    course.emit(ExecutionCancelled(at=course.now, reason=command.reason))
+    return None
+
+
+def _give_verdict(command: GiveVerdict, course: Course) -> Outcome | None:
+    run = _run(course, command.node, command.run)
+    if run is None or not run.asked or course.state.status not in {RUNNING, WAITING}:
+        return rejected("nothing_asked", "no verdict is waited for at this node run")
+    operation = course.graph.nodes[run.node].operation
+    assert isinstance(operation, Effects)
+    course.unpark()
+    match command.verdict:
+        case "happened":
+            value = operation.of_verdict(command.result)
+            attempts.settle(course, run, [ItemResult(index=index, value=value) for index in run.asked])
+        case "fail":
+            attempts.settle(course, run, [attempts.verdict_failed(index) for index in run.asked])
+        case "run_again":
+            if run.in_flight:
+                attempts.retry_later(course, run, run.asked, 0)
+            else:
+                attempts.again(course, run, run.asked)
+    course.go_on()
+    return None
