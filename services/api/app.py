@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from services.api.edge import REQUEST_ID, Edge
 from services.api.openapi import describe_api
 from services.api.parts import Parts
-from services.api.problems import PROBLEM_JSON, Problem
+from services.api.problems import PROBLEM_JSON, Problem, of_failure
 from services.api.routes import executions, installation, page, workflows
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -39,6 +39,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
+    app.add_exception_handler(Exception, _on_failure)
     describe_api(app)
     return app
 
@@ -70,6 +71,11 @@ async def _on_invalid_parameters(request: Request, error: Exception) -> Response
     problems = [(_path(each["loc"]), str(each["msg"])) for each in error.errors()]
     detail = "; ".join(f"{path}: {message}" for path, message in problems)
     return _answer(Problem(422, "invalid_parameters", detail, problems), request)
+
+
+async def _on_failure(request: Request, error: Exception) -> Response:
+    """The answer; the edge logs the failure, which goes on to it."""
+    return _answer(of_failure(error), request)
 
 
 def _path(location: tuple[Any, ...]) -> str:

@@ -7,7 +7,6 @@ import re
 from secrets import token_hex
 from typing import Any
 
-from infra.postgres.pool import CONNECTION_LOST
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import REQUEST_SECONDS, REQUESTS
 from services.api.asgi import Message, Receive, Scope, Send, header_of
@@ -16,7 +15,7 @@ from services.api.execute import PATH as EXECUTE_PATH
 from services.api.execute import ExecuteRoute
 from services.api.parts import Parts
 from services.api.principal import WEBHOOKS_PREFIX, is_public
-from services.api.problems import Problem, busy
+from services.api.problems import Problem, of_failure
 from services.api.webhooks import WebhookRoute
 from services.api.websocket import serve_feed
 
@@ -55,14 +54,12 @@ class Edge:
                 problem = raised
             except ClientGone:
                 return
-            except CONNECTION_LOST as error:
-                logger.warning("the database is away", path=scope["path"], reason=str(error), request_id=request_id)
-                problem = busy("The read side does not answer. Try again in a second.")
-            except Exception:
-                logger.exception("a request failed", path=scope["path"], request_id=request_id)
-                problem = Problem(
-                    500, "internal_error", "Something went wrong here. The request id names it in the logs."
-                )
+            except Exception as error:
+                problem = of_failure(error)
+                if problem.status == 503:
+                    logger.warning("the database is away", path=scope["path"], reason=str(error), request_id=request_id)
+                else:
+                    logger.exception("a request failed", path=scope["path"], request_id=request_id)
             if answer.status == 0:
                 await problem.send(answer, request_id, head=head)
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from domain.decision import Outcome
+from infra.postgres.pool import CONNECTION_LOST
 from services.api.asgi import Header, Send, respond
 
 PROBLEM_JSON = b"application/problem+json"
@@ -84,3 +85,10 @@ def of_outcome(outcome: Outcome) -> Problem:
         status = 404 if code in _NOT_FOUND else 409 if outcome.kind == "rejected" else 500
     headers = ((b"retry-after", b"1"),) if status == 503 else ()
     return Problem(status, code, outcome.message or code, outcome.problems, headers=headers)
+
+
+def of_failure(error: Exception) -> Problem:
+    """What a client is told of a failure in here: nothing of the inside."""
+    if isinstance(error, CONNECTION_LOST):
+        return busy("The read side does not answer. Try again in a second.")
+    return Problem(500, "internal_error", "Something went wrong here. The request id names it in the logs.")

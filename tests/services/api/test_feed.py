@@ -1,0 +1,202 @@
+"""The live feed over WebSockets: order, filters, resuming with nothing missed, closing."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import websockets
+
+from infra.log.port import Topic
+from services.api import feed as feed_module
+from services.api.cursors import Cursor, InvalidCursor, encode_cursor
+from tests.services.api.conftest import Api
+from tests.services.api.test_executions import deploy
+
+ALL = [
+    "execution.queued",
+    "execution.started",
+    "execution.node_completed",
+    "execution.completed",
+]
+
+
+@contextlib.asynccontextmanager
+async def connected(api: Api, query: str = "", key: str | None = None) -> AsyncIterator[websockets.ClientConnection]:
+    headers = {"Authorization": f"Bearer {key or api.key}"}
+    url = api.url.replace("http:", "ws:") + f"/ws?{query}"
+    async with websockets.connect(url, additional_headers=headers) as connection:
+        yield connection
+
+
+async def take(connection: websockets.ClientConnection, count: int) -> list[dict[str, Any]]:
+    async with asyncio.timeout(10):
+        return [json.loads(await connection.recv()) for _ in range(count)]
+
+
+async def test_frames_tell_what_happens(api: Api) -> None:
+    workflow, _ = await deploy(api)
+    async with connected(api, f"workflow_id={workflow}") as connection:
+        assert connection.response is not None
+        assert Cursor.decode(connection.response.headers["X-LinkFlow-Cursor"], 4)
+        accepted = await api.client.execute(workflow, {"a": 1})
+        frames = await take(connection, 4)
+    assert [frame["type"] for frame in frames] == ALL
+    for frame in frames:
+        assert frame.keys() == {"cursor", "type", "workspace_id", "execution_id", "workflow_id", "at", "data"}
+        assert frame["workspace_id"] == api.workspace
+        assert frame["execution_id"] == accepted["execution_id"]
+        assert frame["workflow_id"] == workflow
+    assert frames[-1]["data"]["output"] == [{"json": {"a": 1}}]
+
+
+async def test_filters(api: Api) -> None:
+    one, _ = await deploy(api)
+    two, _ = await deploy(api)
+    held = (await api.client.execute(two, {"hold": True}))["execution_id"]
+    async with (
+        connected(api, "types=execution.completed,workflow.created") as ends,
+        connected(api, f"execution_id={held}") as one_execution,
+        connected(api, f"workflow_id={two}") as one_workflow,
+    ):
+        await api.client.execute(one, {}, wait=5)
+        await api.client.cancel(held)
+        await deploy(api)
+        assert [frame["type"] for frame in await take(ends, 2)] == ["execution.completed", "workflow.created"]
+        [cancelled] = await take(one_execution, 1)
+        assert (cancelled["type"], cancelled["workflow_id"]) == ("execution.cancelled", two)
+        assert (await take(one_workflow, 1))[0]["execution_id"] == held
+
+
+async def test_a_client_that_comes_back_misses_nothing(api: Api) -> None:
+    """From every frame on, the rest is the same, in the order of each stream."""
+    workflow, _ = await deploy(api)
+    async with connected(api) as connection:
+        assert connection.response is not None
+        start = connection.response.headers["X-LinkFlow-Cursor"]
+        for number in range(6):
+            await api.client.execute(workflow, {"n": number})
+        frames = await take(connection, 24)
+    for place in (*range(0, 24, 5), 23):
+        async with connected(api, f"cursor={frames[place]['cursor']}") as again:
+            rest = await take(again, 23 - place)
+            assert by_stream(rest) == by_stream(frames[place + 1 :])
+            await nothing_more(again)
+    async with connected(api, f"cursor={start}&types=execution.completed") as again:
+        assert len(await take(again, 6)) == 6
+
+
+async def test_resuming_joins_the_live_stream_without_gap_or_double(api: Api) -> None:
+    workflow, _ = await deploy(api)
+    async with connected(api) as connection:
+        await api.client.execute(workflow, {"n": -1})
+        cursor = (await take(connection, 4))[-1]["cursor"]
+    stop = asyncio.Event()
+    ids: list[str] = []
+
+    async def load() -> None:
+        while not stop.is_set():
+            ids.append((await api.client.execute(workflow, {}))["execution_id"])
+
+    loading = asyncio.create_task(load())
+    seen: list[str] = []
+    while len(seen) < 200:
+        async with connected(api, f"cursor={cursor}&types=execution.completed") as connection:
+            for frame in await take(connection, 20):
+                seen.append(frame["execution_id"])
+                cursor = frame["cursor"]
+    stop.set()
+    await loading
+    async with connected(api, f"cursor={cursor}&types=execution.completed") as connection:
+        seen += [frame["execution_id"] for frame in await take(connection, len(ids) - len(seen))]
+        await nothing_more(connection)
+    assert sorted(seen) == sorted(ids)
+
+
+async def test_only_the_own_workspace_is_told(api: Api) -> None:
+    other = str(uuid4())
+    stranger = await api.new_key(other)
+    workflow, _ = await deploy(api)
+    async with connected(api) as mine:
+        await api.client.execute(workflow, {})
+        frames = await take(mine, 4)
+    cursor = frames[0]["cursor"]
+    async with connected(api, f"cursor={cursor}", stranger) as theirs:
+        await nothing_more(theirs)
+        await api.client.execute(workflow, {})
+        await nothing_more(theirs)
+
+
+async def test_refusals_before_the_upgrade(api: Api) -> None:
+    for query, key, status in (
+        ("", "lf_wrong-key-wrong-key-wrong-key", 401),
+        ("cursor=%21", None, 400),
+        ("cursor=AQ", None, 400),
+        ("color=red", None, 422),
+    ):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with connected(api, query, key):
+                pass
+        assert refused.value.response.status_code == status, query
+    with pytest.raises(websockets.InvalidStatus) as missing:
+        async with websockets.connect(api.url.replace("http:", "ws:") + "/elsewhere"):
+            pass
+    assert missing.value.response.status_code == 404
+
+
+async def test_an_expired_cursor_is_said_so(api: Api) -> None:
+    workflow, _ = await deploy(api)
+    async with connected(api) as connection:
+        await api.client.execute(workflow, {})
+        cursor = (await take(connection, 1))[0]["cursor"]
+        await api.client.execute(workflow, {}, wait=5)
+    for partition in range(api.log.partitions):
+        end = await api.log.end_offset(Topic.EXECUTIONS, partition)
+        await api.log.delete_before(Topic.EXECUTIONS, partition, end)
+    async with connected(api, f"cursor={cursor}") as connection:
+        with pytest.raises(websockets.ConnectionClosedError) as closed:
+            await take(connection, 1)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4410
+    assert "cursor" in closed.value.rcvd.reason
+
+
+async def test_a_slow_client_is_closed_and_comes_back(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "MAX_FRAMES", 3)
+    workflow, _ = await deploy(api)
+    async with connected(api) as connection:
+        await api.client.execute(workflow, {})
+        seen: list[dict[str, Any]] = []
+        with pytest.raises(websockets.ConnectionClosedError) as closed:
+            while True:
+                seen += await take(connection, 1)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4408
+    assert len(seen) < 4
+
+
+def by_stream(frames: list[dict[str, Any]]) -> dict[str, list[tuple[str, Any]]]:
+    streams: dict[str, list[tuple[str, Any]]] = {}
+    for frame in frames:
+        streams.setdefault(frame["execution_id"], []).append((frame["type"], frame["data"]))
+    return streams
+
+
+async def nothing_more(connection: websockets.ClientConnection) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.15):
+            raise AssertionError(f"one frame too many: {await connection.recv()!r}")
+
+
+@pytest.mark.parametrize("text", ["", "AA", "!", "AQECAw", "A" * 30_000, "AQ" + "gICA" * 10])
+def test_cursors_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidCursor):
+        Cursor.decode(text, 4)
+
+
+def test_cursors_keep_what_they_say() -> None:
+    anchors = (-1, 0, 127, 2**40)
+    assert Cursor.decode(encode_cursor(anchors, 2, 300), 4) == Cursor(anchors, 2, 300)
