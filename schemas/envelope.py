@@ -89,7 +89,8 @@ class SentCommand(msgspec.Struct, frozen=True, omit_defaults=True):
 class CommitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One or more events of one stream, decided together; or an answer without events.
 
-    `version`: of the first event (the stream's first event has 1); without events, that of the last one before.
+    `version`: of the first event (the stream's first event has 1); without events, that of the last one before
+    (0 where the owner has forgotten a closed stream).
     `queued_at`: executions only, keys the read model's rows.
     """
 

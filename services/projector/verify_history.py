@@ -100,7 +100,8 @@ class PartitionHistory:
         if epoch != self.epoch or n != self.next_n - 1:
             self._report("epoch", where, f"headers say {self.epoch}/{self.next_n - 1}, the record {epoch}/{n}")
         before = self.versions.get(stream, 0)
-        if version != (before + 1 if events else before):
+        # An answer about a closed stream comes from an owner that has forgotten its version: 0.
+        if version != (before + 1 if events else before) and (events or version != 0):
             self._report("version", f"{where} {stream}", f"version {version} follows {before}")
         if events:
             self.versions[stream] = version + len(events) - 1
@@ -125,7 +126,7 @@ class ExecutionHistory:
     def fold(self, commit: Row) -> None:
         stream: str = commit["stream"]
         kind, _, key = stream.partition("-")
-        if kind != "execution":
+        if kind != "execution" and (commit.get("events") or not stream.startswith("undecodable-")):
             self._report("stream", stream, "does not belong into this topic")
             return
         for place, event in enumerate(commit.get("events", [])):
