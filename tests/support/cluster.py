@@ -9,7 +9,6 @@ failure the ends of their logs are printed.
 """
 
 import asyncio
-import json
 import secrets
 import signal
 import subprocess
@@ -23,11 +22,16 @@ from urllib.parse import quote
 import aiohttp
 import psutil
 
+from infra.log import open_admin, open_log
+from infra.postgres.migrate import migrate
+from infra.postgres.pool import open_pool
+from services.projector.verify import VerifyReport, verify
 from tests.support.client import Client
 from tests.support.postgres import free_port
 from tests.support.processes import LINKFLOW, Process, environment, eventually
 
 READY_WITHIN = 40.0
+PARTITIONS = 8
 
 
 class Cluster:
@@ -135,13 +139,6 @@ class Cluster:
     def command_settings(self) -> dict[str, str]:
         return self.settings
 
-    async def verify(self) -> dict[str, Any]:
-        """`linkflow verify`: fails the test unless the read models agree with the log; returns its report."""
-        code, out, err = await self.cli("verify", "--json", within=180)
-        assert code == 0, f"linkflow verify found something:\n{out}\n{err}"
-        report: dict[str, Any] = json.loads(out)
-        return report
-
 
 class Roles(Cluster):
     """Role by role, so that each can be killed, paused and started again: api, worker-0…, projector with scheduler."""
@@ -171,9 +168,13 @@ class Roles(Cluster):
         return [process for name, process in self.processes.items() if name.startswith("worker-")]
 
     async def start(self) -> None:
-        for args in (("migrate",), ("topics", "create")):
-            code, out, err = await self.cli(*args)
-            assert code == 0, f"linkflow {' '.join(args)}: {out}\n{err}"
+        await migrate(self.database_url)
+        prefix = self.settings.get("LINKFLOW_LOG_PREFIX", "")
+        admin = await open_admin(self.log, database_url=self.database_url, prefix=prefix)
+        try:
+            await admin.create_topics(PARTITIONS)
+        finally:
+            await admin.close()
         self.start_all()
         await self.ready()
         await self._key_known()
@@ -193,6 +194,19 @@ class Roles(Cluster):
         for process in self.processes.values():
             if not process.running:
                 process.start()
+
+    async def verify(self) -> VerifyReport:
+        """What `linkflow verify` does: fails the test unless the read models agree with the log, all of it."""
+        prefix = self.settings.get("LINKFLOW_LOG_PREFIX", "")
+        log = await open_log(self.log, database_url=self.database_url, prefix=prefix)
+        pool = await open_pool(self.database_url, max_size=2)
+        try:
+            report = await verify(log, pool)
+        finally:
+            await pool.close()
+            await log.close()
+        assert report.ok, f"{dict(report.found)}: {report.differences[:5]}"
+        return report
 
     async def stop(self) -> None:
         """Ask every process to end, and wait."""

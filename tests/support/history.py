@@ -43,7 +43,7 @@ class History:
         assert commit.version == expected, f"{commit.stream}: version {commit.version} follows {expected - 1}"
         self._versions[commit.stream] = commit.version + len(commit.events) - 1
         for event in commit.events:
-            self._by_stream[commit.stream].append((event.type, json.loads(event.data)))
+            self._by_stream[commit.stream].append((event.type, json.loads(bytes(event.data))))
 
     def events(self, execution_id: str) -> list[tuple[str, dict[str, Any]]]:
         return self._by_stream.get(PREFIX + execution_id, [])
