@@ -42,6 +42,7 @@ EXECUTIONS = Table(
         "stream_version": "bigint",
     },
     months=True,
+    family=2,
 )
 TABLES = (EXECUTIONS,)
 

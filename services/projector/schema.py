@@ -103,5 +103,8 @@ async def ensure_months(connection: AnyConnection, schema: str, tables: Sequence
 
 
 async def _exists(connection: AnyConnection, schema: str, table: str) -> bool:
-    found: bool = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", qualified(schema, table))
+    # Not to_regclass: what it once did not find it may not find again within a transaction.
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = $2)", schema, table
+    )
     return found

@@ -1,8 +1,11 @@
 """Carries a batch out in PostgreSQL: rows and positions in one transaction, moved by compare-and-set (rule 12)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -57,7 +60,7 @@ class ProjectorStore:
         self._projections = projections
         self._move_positions = statements.MOVE_POSITIONS.format(positions=qualified(schema, "positions"))
         self._months: set[str] = set()
-        self._instants: dict[int, Any] = {}
+        self._instants: dict[int, datetime] = {}
 
     async def apply(self, entries: Sequence[Entry], start: Mapping[PlaceKey, Place]) -> None:
         """Write `entries`, whose partitions stood at `start`, and move the positions behind the last of each.
@@ -118,17 +121,15 @@ class ProjectorStore:
             await self._connection.execute(make(self._schema, target, table.name, columns), *arrays)
 
     def _record(self, table: Table, key: Key, values: dict[str, Any]) -> tuple[Any, ...]:
-        whole = {**table.defaults, **values}
-        whole.update(zip(table.key, key, strict=True))
-        return tuple(
-            self._instant(whole.get(name)) if kind == "time" else whole.get(name)
-            for name, kind in table.columns.items()
-        )
+        blank, times, pick = _shape(table.name)
+        whole = {**blank, **values, **dict(zip(table.key, key, strict=True))}
+        for name in times:
+            if whole[name] is not None:
+                whole[name] = self._instant(whole[name])
+        return pick(whole)
 
-    def _instant(self, milliseconds: int | None) -> Any:
+    def _instant(self, milliseconds: int) -> datetime:
         """A batch has many rows and few times: each is made once."""
-        if milliseconds is None:
-            return None
         found = self._instants.get(milliseconds)
         if found is None:
             if len(self._instants) >= _TIME_CACHE:
@@ -144,6 +145,14 @@ class ProjectorStore:
 
 
 _BULK = {"upsert": statements.upsert_rows, "update": statements.update_rows, "delete": statements.delete_rows}
+
+
+@cache
+def _shape(name: str) -> tuple[dict[str, Any], list[str], Callable[[dict[str, Any]], tuple[Any, ...]]]:
+    """For rows of a table: one with nothing but defaults, the columns that are times, and all columns in order."""
+    table = TABLES[name]
+    blank = {**dict.fromkeys(table.columns), **table.defaults}
+    return blank, [column for column, kind in table.columns.items() if kind == "time"], itemgetter(*table.columns)
 
 
 def _by_month(merged: Merged) -> dict[tuple[str, str], dict[Key, Pending]]:

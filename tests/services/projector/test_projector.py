@@ -2,17 +2,21 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from infra.log.port import Topic
-from infra.postgres.pool import Pool, open_connection
-from projections.catalog import PROJECTIONS
+from infra.log.port import NewRecord, OffsetOutOfRange, Topic
+from infra.postgres.pool import Pool, open_connection, open_pool
+from projections.catalog import PROJECTIONS, TABLES
 from projections.positions import Place, load_answered, load_places
+from schemas.envelope import EventRecord, decode_dead_letter
 from services.projector.batch import Entry, PartitionFold, PlaceKey
 from services.projector.projector import Projector
+from services.projector.schema import ensure_months
 from services.projector.store import SESSION, PositionMoved, ProjectorStore
 from tests.projections.given import T0, World, assert_same, stored_rows
 from tests.services.projector.conftest import CatchUp, caught_up
+from tests.support.postgres import PostgresServer
 
 MONTH = 31 * 86_400_000
 
@@ -109,10 +113,6 @@ async def test_a_start_behind_a_takeover_drops_void_records(world: World, pool: 
 async def test_garbage_goes_to_the_dead_letters_and_nothing_is_stuck(
     world: World, pool: Pool, project: CatchUp
 ) -> None:
-    import msgspec
-
-    from infra.log.port import NewRecord
-    from schemas.envelope import EventRecord, decode_dead_letter
 
     world.run_at_once("before")
     (topic, partition), owner = next(iter(world.owners.items()))
@@ -169,3 +169,73 @@ def entries_from(world: World, start: dict[PlaceKey, Place]) -> list[Entry]:
         fold = PartitionFold(topic, partition, place, list(PROJECTIONS.values()))
         entries += [fold.fold(r) for r in world.log.records(Topic(topic), partition) if r.offset >= place.next_offset]
     return entries
+
+
+async def test_the_log_goes_away_and_comes_back(world: World, postgres_url: str, pool: Pool) -> None:
+    world.configure()
+    stop = asyncio.Event()
+    running = asyncio.create_task(Projector(world.log, postgres_url, now=lambda: T0).run(stop))
+    try:
+        await caught_up(world.log, postgres_url, pool, running)
+        world.log.set_down(True)
+        await asyncio.sleep(0)
+        world.log.set_down(False)
+        world.run_in_steps("after")
+        await caught_up(world.log, postgres_url, pool, running)
+    finally:
+        stop.set()
+        await running
+    await assert_same(pool, world.fold())
+
+
+async def test_postgres_is_killed_and_comes_back(world: World) -> None:
+    server = PostgresServer()
+    stop = asyncio.Event()
+    try:
+        server.start()
+        url = server.create_database()
+        running = asyncio.create_task(Projector(world.log, url, now=lambda: T0).run(stop))
+        for index in range(2):
+            pool = await open_pool(url, min_size=1, max_size=2)
+            world.run_in_steps(index)
+            await caught_up(world.log, url, pool, running)
+            pool.terminate()
+            server.kill()
+            world.run_in_steps(f"while-down-{index}")
+            server.start()
+        pool = await open_pool(url, min_size=1, max_size=2)
+        await caught_up(world.log, url, pool, running)
+        stop.set()
+        await running
+        await assert_same(pool, world.fold())
+        pool.terminate()
+    finally:
+        stop.set()
+        server.remove()
+
+
+async def test_a_cut_log_is_fatal(world: World, postgres_url: str, pool: Pool, project: CatchUp) -> None:
+    for index in range(4):
+        world.run_at_once(index)
+    await project(world.log)
+    for index in range(4, 12):
+        world.run_at_once(index)
+    for partition in range(world.log.partitions):
+        end = await world.log.end_offset(Topic.EXECUTIONS, partition)
+        await world.log.delete_before(Topic.EXECUTIONS, partition, end)
+    with pytest.raises(OffsetOutOfRange):
+        await Projector(world.log, postgres_url, now=lambda: T0).run(asyncio.Event())
+
+
+async def test_partitions_are_made_by_many_at_once(
+    world: World, postgres_url: str, pool: Pool, project: CatchUp
+) -> None:
+    await project(world.log)
+    tables = [table for table in TABLES.values() if table.months]
+    connections = [await open_connection(postgres_url) for _ in range(4)]
+    try:
+        await asyncio.gather(*(ensure_months(each, "read", tables, {"2031_12", "2032_01"}) for each in connections))
+    finally:
+        for each in connections:
+            await each.close()
+    assert await pool.fetchval("SELECT count(*) FROM pg_tables WHERE tablename ~ '_203[12]_[01][0-9]$'") == 4
