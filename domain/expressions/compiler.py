@@ -57,7 +57,7 @@ class Compiler:
 
     def text(self, node: Node) -> str:
         """The source of a node, shortened, for messages."""
-        shown = " ".join(self.source[node.start : node.end].split())
+        shown = " ".join(self.source[node.start : min(node.end, node.start + 120)].split())
         return shown if len(shown) <= 60 else f"{shown[:59]}…"
 
     def compile(self, node: Node) -> Run:
@@ -143,10 +143,10 @@ def static_name(compiler: Compiler, node: Node) -> str | None:
 
 def _member(compiler: Compiler, node: Node) -> Run:
     """Members by static names in a row become one closure."""
-    steps: list[tuple[str, Node]] = []
+    steps: list[tuple[str, str]] = []
     root: Node = node
     while isinstance(root, Member | Index) and (name := static_name(compiler, root)) is not None:
-        steps.append((name, root.object))
+        steps.append((name, compiler.text(root.object)))
         root = root.object
     if not steps:
         assert isinstance(root, Index)
@@ -162,14 +162,14 @@ def _member(compiler: Compiler, node: Node) -> Run:
         compiler.names.add("$json")
 
     def otherwise(scope: Scope, _frame: Any, value: Value) -> Value:
-        for name, owner in steps:
-            value = member(scope, value, name, compiler.text(owner))
+        for name, text in steps:
+            value = member(scope, value, name, text)
         return value
 
     return path(None if is_json else compiler.compile(root), [name for name, _ in steps], otherwise)
 
 
-def _fold_member(compiler: Compiler, root: Node, steps: list[tuple[str, Node]]) -> Run | None:
+def _fold_member(compiler: Compiler, root: Node, steps: list[tuple[str, str]]) -> Run | None:
     """Members of fixed names, such as Math.PI and Object.keys, are known now."""
     if not isinstance(root, Name) or (compiler.locals and compiler.locals.find(root.name)) or len(steps) != 1:
         return None
@@ -181,13 +181,13 @@ def _fold_member(compiler: Compiler, root: Node, steps: list[tuple[str, Node]]) 
 
 
 def _index(compiler: Compiler, node: Index) -> Run:
-    owner, key = compiler.compile(node.object), compiler.compile(node.index)
+    owner, key, text = compiler.compile(node.object), compiler.compile(node.index), compiler.text(node.object)
 
     def run(scope: Scope, frame: Any = None) -> Value:
         value, place = owner(scope, frame), key(scope, frame)
         if type(value) is list and type(place) is int and 0 <= place < len(value):
             return value[place]
-        return index(scope, value, place, compiler.text(node.object))
+        return index(scope, value, place, text)
 
     return run
 

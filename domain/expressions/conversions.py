@@ -1,13 +1,10 @@
 """JavaScript's conversions and comparisons over the language's values."""
 
-from typing import Any
-
 from domain.expressions import utf16
 from domain.expressions.datetimes import DateTime
 from domain.expressions.errors import TYPE, ExpressionError
 from domain.expressions.limits import Budget, too_deep
 from domain.expressions.numbers import as_number, format_number, parse_number
-from domain.expressions.scope import ItemsReference
 from domain.expressions.values import NAN, UNDEFINED, Function, Namespace, Value
 
 
@@ -247,8 +244,3 @@ def iterate(value: Value, budget: Budget, what: str = "this") -> list[Value]:
         budget.charge_elements(len(value))
         return list(value)
     raise ExpressionError(TYPE, f"{what} is {kind_of(value)}, an array is needed")
-
-
-def as_object(value: Value) -> dict[str, Any]:
-    """What JSON and spread see of the closed objects."""
-    return {"name": value.name} if type(value) is ItemsReference else {}

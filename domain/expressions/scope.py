@@ -18,6 +18,10 @@ class NodeOutputs:
     default_port: str | None
 
 
+def _plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return mapping if type(mapping) is dict else dict(mapping)
+
+
 def _no_nodes(_node: str) -> NodeOutputs | None:
     return None
 
@@ -59,9 +63,9 @@ class Scope(Budget):
         self.node = node
         self.now = now
         self.timezone = timezone
-        self.workflow = dict(workflow)
-        self.execution = dict(execution)
-        self.variables = dict(variables)
+        self.workflow = _plain(workflow)
+        self.execution = _plain(execution)
+        self.variables = _plain(variables)
         self.step_limit = step_limit
 
 
