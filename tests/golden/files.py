@@ -2,7 +2,8 @@
 
 records/<wire name>.v<n>[.k].json   {"headers": [[name, text], …], "value": "<the record's JSON, byte for byte>"}
 expected/<the same name>            {"class", "data"}: what it decodes into, in the newest version's fields
-histories/<name>.jsonl              whole commits of streams, one a line, and histories/<name>.expected.json
+histories/<name>.jsonl              whole commits, one a line: of a workflow, then of an execution of it
+expected/histories/<name>.json      what the history folds into, commit by commit
 MANIFEST.sha256                     sums of records/ and histories/: those files never change
 """
 
