@@ -31,7 +31,7 @@ async def run(settings: Settings) -> None:
     stop_metrics = serve_metrics(settings)
     pool = await open_pool(settings.database_url, min_size=1, max_size=8)
     try:
-        log = await open_log(settings.log, database_url=settings.database_url, partitions=None)
+        log = await open_log(settings.log, database_url=settings.database_url, prefix=settings.log_prefix)
         blobs = PostgresBlobs(pool)
         try:
             worker = Worker(
