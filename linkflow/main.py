@@ -10,6 +10,11 @@ def main() -> None:
 
     if arguments and arguments[0] in ROLES and not {"--help", "-h"} & set(arguments):
         sys.exit(run_role(arguments[0], arguments[1:]))
+    if arguments == ["up"]:
+        from services.cli.failures import guarded
+        from services.cli.foreground import run_up
+
+        sys.exit(guarded(run_up))
     from services.cli.app import run
 
     sys.exit(run())

@@ -13,9 +13,10 @@ import asyncpg
 from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, WorkspaceCommand
 from infra.keys import api_key_hash, api_key_hint
 from infra.log.port import Log, LogError, NewRecord, Topic
-from infra.postgres.pool import CONNECTION_LOST, Connection, open_connection
+from infra.postgres.pool import CONNECTION_LOST, open_connection
 from infra.settings import Settings
 from infra.telemetry.logs import get_logger
+from projections.connection import Connection
 from projections.workspaces.queries import ApiKeyRow, find_workspaces_by_name, list_api_keys
 from schemas.envelope import KIND_COMMAND, encode, partition_of
 from schemas.registry import command_record

@@ -1,13 +1,11 @@
-"""The command line: its commands, and how a failure is told (one line, exit code 1)."""
+"""The command line: all commands in one place."""
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
-from infra.telemetry.errors import explain
 from services.cli import administration, executions, feed, keys, readmodels, running, workflows
+from services.cli.failures import guarded
 
 app = typer.Typer(
     name="linkflow",
@@ -35,20 +33,10 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line; returns the exit code. With LINKFLOW_LOG_LEVEL=debug a failure raises, with its trace."""
-    try:
+    """Run a command line; returns the exit code."""
+
+    def command() -> int:
         app(args=arguments)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nothing is wrong. Keep the interpreter from saying otherwise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        if os.environ.get("LINKFLOW_LOG_LEVEL", "").lower() == "debug":
-            raise
-        sys.stderr.write(f"linkflow: {explain(error)}\n")
-        return 1
-    return 0
+
+    return guarded(command)

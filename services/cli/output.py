@@ -1,6 +1,7 @@
 """What the commands print: tables for people, JSON with `--json`; and the option itself."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Annotated, Any
@@ -31,7 +32,8 @@ STATUS_STYLES = {
 
 @cache
 def console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    # Not a terminal: a program or a file reads it, and lines must not break at 80 characters.
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 400)
 
 
 @cache

@@ -1,13 +1,11 @@
 """`linkflow up` and the roles, as commands."""
 
-import asyncio
-import sys
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from infra.settings import Settings
+from services.cli.foreground import run_up
 
 
 def register(app: typer.Typer) -> None:
@@ -23,31 +21,6 @@ def register(app: typer.Typer) -> None:
 
 def _up() -> None:
     raise typer.Exit(run_up())
-
-
-def run_up() -> int:
-    """`linkflow up` in this process; returns its exit code. Raises what kept it from starting."""
-    from services.cli.up import up
-
-    settings = Settings.from_env()
-    if sys.stdout.isatty() and settings.log_format == "text":
-        from services.cli.display import LiveTable
-
-        with LiveTable() as table:
-            return asyncio.run(up(settings, table.report, table.show))
-    return asyncio.run(up(settings, _reporter(settings)))
-
-
-def _reporter(settings: Settings) -> Callable[[str], None]:
-    import json
-    from datetime import UTC, datetime
-
-    def report(line: str) -> None:
-        if settings.log_format == "json":
-            line = json.dumps({"timestamp": datetime.now(UTC).isoformat(), "role": "up", "message": line})
-        print(line, flush=True)
-
-    return report
 
 
 def _role(role: str) -> Callable[..., None]:

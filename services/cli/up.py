@@ -88,7 +88,11 @@ async def _start(installation: Installation, report: Report, stop: asyncio.Event
         child.keep_running()
     await prepare_bootstrap_key(settings, key)
     if made:
-        report(f"API key (kept in {api_key_path(settings)}): {key}")
+        report(f"API key: {key} (shown once, kept in {api_key_path(settings)})")
+    elif settings.bootstrap_api_key:
+        report("API key: as in LINKFLOW_BOOTSTRAP_API_KEY")
+    else:
+        report(f"API key: in {api_key_path(settings)}")
 
 
 async def _start_postgres(installation: Installation, report: Report) -> str:
@@ -176,7 +180,6 @@ async def _settle(installation: Installation, report: Report, stop: asyncio.Even
         if waiting.done() and waiting.exception() is None:
             installation.ready_at = time.monotonic()
             token = make_login_token(settings.secret_key, workspace)
-            report(f"API key: see {api_key_path(settings)}" if api_key_path(settings).exists() else "API key: as given")
             report(f"status page: {settings.own_url}/login?token={token} (works once, for 10 minutes)")
             report(f"started in {installation.ready_at - began:.1f} s")
             report(f"ready: {settings.own_url}")

@@ -1,0 +1,192 @@
+"""`linkflow executions` and `linkflow execute`: over the HTTP API, as any client would."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from services.cli.access import request, segment
+from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
+from services.cli.workflows import UnreadableFile, read_json
+
+app = typer.Typer(help="Executions: list, show, cancel, retry.", no_args_is_help=True)
+
+ExecutionId = Annotated[str, typer.Argument(help="Id of the execution.")]
+ENDED_BADLY = frozenset(("failed", "timeout", "cancelled"))
+_MAX_SHOWN = 300
+
+
+def register(parent: typer.Typer) -> None:
+    parent.command("execute")(execute)
+
+
+def execute(
+    workflow_id: Annotated[str, typer.Argument(help="Id of the workflow.")],
+    data: Annotated[str, typer.Option("--input", "-i", help="JSON object or list of objects; @FILE reads it.")] = "{}",
+    version: Annotated[int | None, typer.Option(help="Another version than the newest.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, max=60, help="Wait up to so many seconds for its end.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a workflow. With --wait: ends with code 1 if it did not complete."""
+    body: dict[str, Any] = {"input": _read_input(data)}
+    if version is not None:
+        body["version"] = version
+    if wait:
+        body["wait"] = wait
+    answer = request("POST", f"/api/v1/workflows/{segment(workflow_id)}/execute", body=body)
+    if as_json:
+        print_json(answer)
+    elif "status" in answer:
+        console().print(_tree(answer))
+    else:
+        print(answer["execution_id"])
+    if answer.get("status") in ENDED_BADLY:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_executions(
+    workflow: Annotated[str | None, typer.Option(help="Of this workflow.")] = None,
+    status: Annotated[str | None, typer.Option(help="queued, running, waiting, completed, failed, …")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Queued at or after (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Queued before (ISO 8601).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on behind a page (its next_cursor).")] = None,
+    as_json: Json = False,
+) -> None:
+    """List executions, newest first."""
+    page = request(
+        "GET",
+        "/api/v1/executions",
+        query={
+            "workflow_id": workflow,
+            "status": status,
+            "from": since,
+            "to": until,
+            "limit": limit,
+            "cursor": cursor,
+        },
+    )
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        ["id", "workflow", "status", "trigger", "queued", "took"],
+        [
+            [
+                item["id"],
+                item["workflow_id"],
+                status_text(item["status"]),
+                item.get("trigger_type"),
+                short_time(item.get("queued_at")),
+                _took(item.get("started_at"), item.get("completed_at")),
+            ]
+            for item in page["items"]
+        ],
+        empty="no executions",
+    )
+    if page.get("next_cursor"):
+        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+
+
+@app.command("show")
+def show(execution_id: ExecutionId, as_json: Json = False) -> None:
+    """Show an execution: its node runs with status, times and errors."""
+    execution = request("GET", f"/api/v1/executions/{segment(execution_id)}")
+    if as_json:
+        print_json(execution)
+    else:
+        console().print(_tree(execution))
+
+
+@app.command("cancel")
+def cancel(execution_id: ExecutionId, as_json: Json = False) -> None:
+    """Cancel an execution. What is under way may still happen; its result is recorded."""
+    _accepted(request("POST", f"/api/v1/executions/{segment(execution_id)}/cancel"), execution_id, as_json)
+
+
+@app.command("retry")
+def retry(execution_id: ExecutionId, as_json: Json = False) -> None:
+    """Run it again from the start, with the same input and version, as a new execution."""
+    _accepted(request("POST", f"/api/v1/executions/{segment(execution_id)}/retry"), execution_id, as_json)
+
+
+def _accepted(answer: Any, execution_id: str, as_json: bool) -> None:
+    answer = answer or {"execution_id": execution_id}
+    if as_json:
+        print_json(answer)
+    else:
+        console().print(f"accepted: {answer.get('execution_id', execution_id)}", markup=False)
+
+
+def _read_input(text: str) -> Any:
+    if text.startswith("@"):
+        return read_json(text[1:])
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UnreadableFile(f"--input is not JSON: {error} (a file: --input @FILE)") from error
+
+
+def _tree(execution: dict[str, Any]) -> Tree:
+    head = Text(f"{execution['id']}  ")
+    head.append_text(status_text(execution["status"]))
+    head.append(f"  workflow {execution['workflow_id']} version {execution['workflow_version']}", style="dim")
+    head.append(f"  {_took(execution.get('started_at'), execution.get('completed_at'))}")
+    tree = Tree(head)
+    tree.add(Text(f"queued {short_time(execution.get('queued_at'))} by {execution.get('trigger_type')}", style="dim"))
+    for run in execution.get("node_executions", []):
+        tree.add(_node_line(run)).children.extend(_node_details(run))
+    if execution.get("error"):
+        tree.add(_error_text(execution["error"]))
+    elif execution.get("output") is not None:
+        tree.add(Text(f"output {_shortened(execution['output'])}"))
+    return tree
+
+
+def _node_line(run: dict[str, Any]) -> Text:
+    line = Text(f"{run['node_id']}", style="bold")
+    if run.get("run"):
+        line.append(f" [{run['run']}]", style="dim")
+    line.append("  ")
+    line.append_text(status_text(run["status"]))
+    if took := _took(run.get("started_at"), run.get("completed_at")):
+        line.append(f"  {took}", style="dim")
+    if (run.get("attempts") or 0) > 1:
+        line.append(f"  {run['attempts']} attempts", style="yellow")
+    return line
+
+
+def _node_details(run: dict[str, Any]) -> list[Tree]:
+    details = [
+        Tree(Text(f"{port}: {_count(items)} {_shortened([item.get('json') for item in items])}", style="dim"))
+        for port, items in (run.get("output") or {}).items()
+        if isinstance(items, list)
+    ]
+    if run.get("error"):
+        details.append(Tree(_error_text(run["error"])))
+    return details
+
+
+def _count(items: list[Any]) -> str:
+    return "1 item" if len(items) == 1 else f"{len(items)} items"
+
+
+def _error_text(error: dict[str, Any]) -> Text:
+    where = f" in {error['node_id']}" if error.get("node_id") else ""
+    return Text(f"{error.get('code', 'error')}{where}: {error.get('message', '')}", style="red")
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def _took(start: str | None, end: str | None) -> str:
+    if not start or not end:
+        return ""
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
