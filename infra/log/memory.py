@@ -66,7 +66,7 @@ class MemoryLog:
         self.partitions = partitions
         self._clock = clock
         self._data = {(topic, number): _Partition() for topic in Topic for number in range(partitions)}
-        self._faults: deque[Fault] = deque()
+        self._faults: deque[tuple[Topic | None, Fault]] = deque()
         self._late: list[_Late] = []
         self._down = False
         self._readers: set[MemoryReader] = set()
@@ -118,9 +118,9 @@ class MemoryLog:
 
     # What tests and simulation do to it
 
-    def fail_next(self, *faults: Fault) -> None:
-        """The next appends meet these faults, one each, in the order of the calls."""
-        self._faults.extend(faults)
+    def fail_next(self, *faults: Fault, topic: Topic | None = None) -> None:
+        """The next appends (to `topic`, if it is given) meet these faults, one each, in the order of the calls."""
+        self._faults.extend((topic, fault) for fault in faults)
 
     def land_late(self) -> int:
         """Land what LATE held back, in its order; returns how many appends that were."""
@@ -149,7 +149,7 @@ class MemoryLog:
     def append(self, topic: Topic, partition: int, records: Sequence[NewRecord]) -> int:
         """Append at once, through the armed faults; raises LogUnavailable."""
         self._partition(topic, partition)
-        fault = self._faults.popleft() if self._faults else None
+        fault = self._next_fault(topic)
         if fault is Fault.LATE:
             self._late.append(_Late(topic, partition, records))
         elif fault is not Fault.LOST:
@@ -159,6 +159,13 @@ class MemoryLog:
             if fault is not Fault.LANDED:
                 return offset
         raise LogUnavailable(f"the append's outcome is unknown (armed fault: {fault})")
+
+    def _next_fault(self, topic: Topic) -> Fault | None:
+        for armed in self._faults:
+            if armed[0] is None or armed[0] is topic:
+                self._faults.remove(armed)
+                return armed[1]
+        return None
 
     def read(self, topic: Topic, partition: int, offset: int, limit: int) -> list[Record]:
         """Up to `limit` records from `offset`; raises OffsetOutOfRange, LogUnavailable."""

@@ -14,7 +14,7 @@ from domain.decision import Decision, Outcome, rejected
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
 from domain.execution.commands import ExecutionCommand, StartExecution
-from domain.execution.events import ErrorInfo, ExecutionFailed, ExecutionQueued
+from domain.execution.events import ErrorInfo, ExecutionEvent, ExecutionFailed, ExecutionQueued
 from domain.workflow import decider as workflow_decider
 from domain.workspace import decider as workspace_decider
 from infra.log.port import Topic
@@ -198,7 +198,7 @@ class ExecutionLane:
         execution_id = stream[len(EXECUTION) :]
         if entry is not None and entry.state is not None:
             graph = self._versions.get(entry.graph_key) if entry.graph_key else None
-            if entry.state.closed:
+            if entry.state.closed or graph is None:
                 return Decision([], entry.state, outcome)
             failed = ExecutionFailed(error=error, at=now)
             state = execution_decider.evolve(entry.state, failed, graph, execution_id=execution_id)
@@ -217,10 +217,10 @@ class ExecutionLane:
                 reply=command.reply,
                 retry_of=command.retry_of,
             )
-            events = [queued, ExecutionFailed(error=error, at=now)]
+            events: list[ExecutionEvent] = [queued, ExecutionFailed(error=error, at=now)]
             graph = self._versions.get(key)
-            state = execution_decider.fold(None, events, graph, execution_id=execution_id) if graph else None
-            return Decision(events, state, outcome)
+            begun = execution_decider.fold(None, events, graph, execution_id=execution_id) if graph else None
+            return Decision(events, begun, outcome)
         return Decision([], entry.state if entry else None, outcome)
 
     def gone(self, entry: Entry) -> bool:

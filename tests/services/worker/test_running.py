@@ -77,7 +77,8 @@ async def begin(cluster: Cluster, document: dict[str, Any]) -> str:
 
 
 def events(cluster: Cluster, stream: str) -> list[Any]:
-    return [registry.decode_event(event) for commit in cluster.answers(stream) for event in commit.events]
+    """The execution's events, what is stored outside left out."""
+    return [registry.decode_event_bare(event) for commit in cluster.answers(stream) for event in commit.events]
 
 
 def outputs(cluster: Cluster, stream: str, node: str) -> list[Any]:
