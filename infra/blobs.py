@@ -52,7 +52,7 @@ class MemoryBlobs:
 class PostgresBlobs:
     """Blobs in the table `blobs`, those used lately in memory as well (at most `cache_bytes` of them)."""
 
-    def __init__(self, pool: Pool, *, cache_bytes: int = 32_000_000) -> None:
+    def __init__(self, pool: Pool, *, cache_bytes: int = 16_000_000) -> None:
         self._pool = pool
         self._cache = _RecentlyUsed(cache_bytes)
 

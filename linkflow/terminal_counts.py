@@ -62,4 +62,7 @@ def _beginning_at(offset: int, headers: Headers) -> Fence:
     epoch, n = header(headers, "e"), header(headers, "n")
     if header(headers, "k") != KIND_COMMIT or epoch is None or n is None:
         return Fence(offset)
-    return Fence(offset, Epoch.of_header(epoch), int(n))
+    try:
+        return Fence(offset, Epoch.of_header(epoch), int(n))
+    except ValueError:  # garbage in the headers
+        return Fence(offset)

@@ -38,11 +38,12 @@ class Fence:
             elif name == "o":
                 nonce = value
         if kind == KIND_COMMIT:
-            if n is None or epoch is None or epoch != self._epoch_header or int(n) != self.next_n:
+            # Compared as bytes: garbage in a header makes a void record, not an error in every reader.
+            if epoch is None or epoch != self._epoch_header or n != b"%d" % self.next_n:
                 return False
             self.next_n += 1
             return True
-        if kind == KIND_TAKEOVER and nonce is not None:
+        if kind == KIND_TAKEOVER and nonce is not None and nonce.isascii():
             self.epoch = Epoch(offset, nonce.decode())
             self._epoch_header = self.epoch.header()
             self.next_n = 0
