@@ -42,6 +42,15 @@ def qualified(schema: str, table: str) -> str:
 
 
 @cache
+def insert_rows(schema: str, target: str, table_name: str) -> str:
+    """Many new rows at once, with all columns as one array each."""
+    table = TABLES[table_name]
+    columns = tuple(table.columns)
+    arrays = _arrays(table, columns)
+    return f"INSERT INTO {qualified(schema, target)} ({', '.join(columns)}) SELECT * FROM {arrays}"  # noqa: S608
+
+
+@cache
 def upsert_rows(schema: str, target: str, table_name: str, columns: tuple[str, ...]) -> str:
     """Many rows at once: `columns` (the key's first) as one array each."""
     table = TABLES[table_name]

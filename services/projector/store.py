@@ -41,6 +41,8 @@ BAD_ROW: tuple[type[Exception], ...] = (
 """Something in the batch cannot become a row, now or ever."""
 
 _TIME_CACHE = 20_000
+_WORTH_A_COPY = 60
+"""Rows. Below, a prepared INSERT costs less: a COPY asks for the table's columns anew each time."""
 
 
 class PositionMoved(Exception):
@@ -108,10 +110,7 @@ class ProjectorStore:
                 inserts.append(self._record(table, key, pending.values))
             else:
                 groups[pending.write, (*table.key, *pending.values)].append((*key, *pending.values.values()))
-        if inserts:
-            await self._connection.copy_records_to_table(
-                target, schema_name=self._schema, records=inserts, columns=list(table.columns)
-            )
+        await self._insert(table, target, inserts)
         for (write, columns), group in groups.items():
             make = _BULK[write]
             arrays = [
@@ -119,6 +118,15 @@ class ProjectorStore:
                 for name, values in zip(columns, zip(*group, strict=True), strict=True)
             ]
             await self._connection.execute(make(self._schema, target, table.name, columns), *arrays)
+
+    async def _insert(self, table: Table, target: str, rows: list[tuple[Any, ...]]) -> None:
+        if len(rows) >= _WORTH_A_COPY:
+            await self._connection.copy_records_to_table(
+                target, schema_name=self._schema, records=rows, columns=list(table.columns)
+            )
+        elif rows:
+            statement = statements.insert_rows(self._schema, target, table.name)
+            await self._connection.execute(statement, *map(list, zip(*rows, strict=True)))
 
     def _record(self, table: Table, key: Key, values: dict[str, Any]) -> tuple[Any, ...]:
         blank, times, pick = _shape(table.name)

@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 """Called with (records read, records to read)."""
 
 _SHOWN = 100
-_RECORDS_AT_ONCE = 400_000
+_RECORDS_AT_ONCE = 50_000
 """Partitions are folded in groups of about so many records: memory is bounded, each group reads the rows once."""
 
 _EXECUTIONS = {

@@ -1,0 +1,51 @@
+"""Projector, rebuild and verify on the log in PostgreSQL, through the process's own entry."""
+
+import asyncio
+
+from infra.log import open_admin, open_log
+from infra.log.port import NewRecord, Topic
+from infra.postgres.pool import Pool
+from infra.settings import Settings
+from services.projector.main import serve
+from services.projector.rebuild import rebuild
+from services.projector.verify import verify
+from tests.projections.given import World, assert_same
+from tests.services.projector.conftest import caught_up
+
+
+async def test_the_same_rows_as_from_memory(world: World, postgres_url: str, pool: Pool) -> None:
+    world.configure()
+    for index in range(150):
+        world.run_at_once(index)
+        world.run_in_steps(f"steps-{index}")
+    await copy_to_postgres(world, postgres_url)
+    settings = Settings(database_url=postgres_url, partitions=world.log.partitions)
+    stop = asyncio.Event()
+    running = asyncio.create_task(serve(settings, stop))
+    try:
+        await caught_up(world.log, postgres_url, pool, running)
+        log = await open_log("postgres", database_url=postgres_url)
+        try:
+            assert (await rebuild(log, pool, "all")).records > 600
+            assert (await verify(log, pool)).ok
+        finally:
+            await log.close()
+    finally:
+        stop.set()
+        await running
+    await assert_same(pool, world.fold())
+
+
+async def copy_to_postgres(world: World, url: str) -> None:
+    admin = await open_admin("postgres", database_url=url)
+    await admin.create_topics(world.log.partitions)
+    await admin.close()
+    log = await open_log("postgres", database_url=url)
+    writer = await log.writer()
+    for topic in (Topic.EVENTS, Topic.EXECUTIONS):
+        for partition in range(world.log.partitions):
+            records = [NewRecord(r.value, r.headers, r.key) for r in world.log.records(topic, partition)]
+            for start in range(0, len(records), 100):
+                await writer.append(topic, partition, records[start : start + 100])
+    await writer.close()
+    await log.close()
