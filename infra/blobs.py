@@ -18,8 +18,12 @@ class BlobStore(Protocol):
         """Store `blobs` (id → bytes), durably once this returns. Storing a blob again does nothing."""
         ...
 
+    async def find_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        """The bytes of those ids that the workspace has: for records that anybody may have written."""
+        ...
+
     async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
-        """The bytes of each id. Raises BlobsMissing if the workspace has one of them not."""
+        """The bytes of each id. Raises BlobsMissing if the workspace lacks one."""
         ...
 
 
@@ -43,10 +47,11 @@ class MemoryBlobs:
         for key, content in blobs.items():
             self._blobs.setdefault((workspace, key), content)
 
+    async def find_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        return {key: self._blobs[workspace, key] for key in ids if (workspace, key) in self._blobs}
+
     async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
-        found = {key: self._blobs[workspace, key] for key in ids if (workspace, key) in self._blobs}
-        _check_complete(ids, found)
-        return found
+        return _complete(ids, await self.find_many(workspace, ids))
 
 
 class PostgresBlobs:
@@ -71,6 +76,9 @@ class PostgresBlobs:
             self._cache.put((workspace, key), blobs[key])
 
     async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        return _complete(ids, await self.find_many(workspace, ids))
+
+    async def find_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for key in ids:
             content = self._cache.get((workspace, key))
@@ -84,7 +92,6 @@ class PostgresBlobs:
             for row in rows:
                 found[row["id"]] = row["content"]
                 self._cache.put((workspace, row["id"]), row["content"])
-        _check_complete(ids, found)
         return found
 
 
@@ -112,6 +119,7 @@ class _RecentlyUsed:
             self._size -= len(oldest)
 
 
-def _check_complete(ids: Collection[str], found: Mapping[str, bytes]) -> None:
+def _complete(ids: Collection[str], found: dict[str, bytes]) -> dict[str, bytes]:
     if len(found) < len(set(ids)):
         raise BlobsMissing([key for key in ids if key not in found])
+    return found

@@ -69,6 +69,7 @@ async def test_what_is_not_there_is_named(store: BlobStore) -> None:
     with pytest.raises(BlobsMissing) as missing:
         await store.get_many("w1", [*keyed(ONE), "unheard of"])
     assert (missing.value.code, missing.value.ids) == ("missing_blob", {"unheard of"})
+    assert await store.find_many("w1", [*keyed(ONE), "unheard of"]) == keyed(ONE)
 
 
 async def test_the_bytes_in_memory_are_bounded_and_the_oldest_leave(pool: Pool) -> None:
