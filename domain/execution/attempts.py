@@ -164,6 +164,7 @@ def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
             stand.append(result)
             fatal = fatal or node.on_error == "fail"
     policy = node.document.on_unknown_outcome
+    asked = False
     if unknown:
         if policy == "retry" and run.retries + 1 < max(node.document.retry.attempts, UNKNOWN_TRIES):
             retry += unknown
@@ -173,7 +174,7 @@ def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
         course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=unknown, asked=asked))
     standing = {**run.settled, **{result.index: result for result in stand}}
     done = {result.index for result in results}
-    still_open = retry or run.retry or run.asked or any(index not in done for index in run.in_flight)
+    still_open = asked or retry or any(index not in done for index in (*run.in_flight, *run.retry, *run.asked))
     if fatal or not still_open:
         _finish(course, node, run.run, run.delivery, standing, attempts=run.attempt)
         return

@@ -25,6 +25,7 @@ from domain.execution.runs import conclude, cost_of, items_of, perform, scope_of
 from domain.execution.state import RUNNING, WAITING, Delivery, Execution, Ready, Waiting
 from domain.expressions import ExpressionError, Scope
 from domain.expressions.errors import LIMIT
+from domain.expressions.limits import STEPS
 from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import Loop, Output, Wait
 from domain.workflow.graph import Graph, Node
@@ -166,6 +167,7 @@ class Course:
             return 1
         cost = cost_of(node, deliveries)
         if cost <= HEAVY and self.state.computing != (ready.node, ready.run):
+            self.scope.step_limit = INLINE_STEPS
             output = perform(node, deliveries, ready.run, self.scope)
             if not _over_the_limit(output):
                 self.conclude(node, ready, output)
@@ -232,7 +234,9 @@ class Course:
         self.wake_at(due)
 
     def scope_for(self, delivery: Delivery, run: int) -> Scope:
+        """The scope to evaluate in for an effect or a wait, whose expressions have no second chance in the pool."""
         scope = self.scope
+        scope.step_limit = STEPS
         scope.items = delivery.items
         scope.run_index = run
         return scope

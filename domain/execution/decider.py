@@ -135,7 +135,7 @@ def _conclude_attempt(command: ConcludeAttempt, course: Course) -> Outcome | Non
     run = _run(course, command.node, command.run)
     current = run is not None and run.attempt == command.attempt and bool(run.in_flight or run.asked)
     if run is None or not current or state.closed:
-        if state.forgettable or command.node not in course.graph.by_id:
+        if not _was_made(course, command):
             return rejected("not_under_way", "this attempt is not under way")
         course.emit(
             AttemptConcluded(
@@ -150,6 +150,18 @@ def _conclude_attempt(command: ConcludeAttempt, course: Course) -> Outcome | Non
         attempts.settle(course, run, [result for result in command.results if result.index in run.asked])
     course.go_on()
     return None
+
+
+def _was_made(course: Course, command: ConcludeAttempt) -> bool:
+    """Whether a result belongs to an attempt of this execution that nobody waits for any more."""
+    state = course.state
+    node = course.graph.by_id.get(command.node)
+    if node is None or node.kind != "effect":
+        return False
+    if state.closed:
+        run = state.effects.get((node.index, command.run))
+        return run is not None and run.attempt == command.attempt
+    return command.run < state.runs.get(node.index, 0)
 
 
 def _not_started(command: AttemptNotStarted, course: Course) -> Outcome | None:
@@ -175,11 +187,11 @@ def _conclude_compute(command: ConcludeCompute, course: Course) -> Outcome | Non
         (
             ready
             for ready in course.state.queue
-            if node is not None and ready.node == node.index and ready.run == command.run
+            if node is not None and (ready.node, ready.run) == (node.index, command.run)
         ),
         None,
     )
-    if node is None or ready is None:
+    if node is None or ready is None or node.kind not in {"pure", "merge"}:
         return rejected("not_under_way", "this run is not being computed")
     if command.error is not None:
         output = failed_output(len(items_of(ready.deliveries)), command.error.code, command.error.message)
@@ -209,7 +221,7 @@ def _pass_time(course: Course) -> None:
     for waiting in sorted(due, key=lambda waiting: (waiting.due, waiting.node, waiting.run)):
         course.wake(waiting)
     for run in runs:
-        if state.closed:
+        if course.state.closed:  # the one before failed for good
             return
         if run.in_flight:
             if run.unknown_after <= now:

@@ -208,6 +208,7 @@ def _attempt_concluded(state: Execution, event: AttemptConcluded, graph: Graph) 
     run = _run(state, graph, event.node, event.run)
     run.settled.update((result.index, result) for result in event.results)
     run.in_flight = _without(run.in_flight, run.settled)
+    run.retry = _without(run.retry, run.settled)
     run.asked = _without(run.asked, run.settled)
 
 
