@@ -26,7 +26,7 @@ from services.projector.feed import Feed
 from services.projector.rebuild import rebuild
 from services.projector.schema import prepare
 from services.projector.store import SESSION, PositionMoved, ProjectorStore
-from services.projector.writing import DeadLetterOffice, write_batch
+from services.projector.writing import DeadLetterOffice, fold_until, write_batch
 
 CHANNEL = "linkflow_projected"
 """NOTIFY goes there after rows have become visible."""
@@ -119,21 +119,39 @@ class Projector:
     async def _places(
         self, connection: Connection, outdated: Sequence[str]
     ) -> tuple[list[Projection], dict[PlaceKey, Place]]:
-        """The projections that go on together, and from where. One that stands elsewhere has to be rebuilt."""
+        """The projections that go on together, and from where. One that is behind the others catches up first."""
         stored: dict[str, dict[PlaceKey, Place]] = {}
         for position in await load_positions(connection):
             stored.setdefault(position.projection, {})[position.topic, position.partition] = position.place
-        active: list[Projection] = []
+        current = [each for each in PROJECTIONS.values() if each.name in stored and each.name not in outdated]
         places: dict[PlaceKey, Place] = {}
-        for each in PROJECTIONS.values():
-            own = stored.get(each.name)
-            if each.name in outdated or own is None:
-                continue
-            if all(places.setdefault(key, place) == place for key, place in own.items()):
+        for each in current:
+            for key, place in stored[each.name].items():
+                if key not in places or places[key].next_offset < place.next_offset:
+                    places[key] = place
+        active = []
+        for each in current:
+            if await self._catch_up(connection, each, stored[each.name], places):
                 active.append(each)
             else:
-                _log.warning("stands elsewhere than the others of its topic", projection=each.name)
+                _log.error("does not agree with the others about the log: it is rebuilt", projection=each.name)
         return active, places
+
+    async def _catch_up(
+        self,
+        connection: Connection,
+        projection: Projection,
+        own: Mapping[PlaceKey, Place],
+        places: Mapping[PlaceKey, Place],
+    ) -> bool:
+        """Bring one projection to `places` (a rebuild left it a little behind); False if it does not arrive there."""
+        if any(own[key] != places[key] for key in own):
+            _log.info("catching up", projection=projection.name)
+            folds = [PartitionFold(topic, partition, place, [projection]) for (topic, partition), place in own.items()]
+            until = {key: places[key].next_offset for key in own}
+            await fold_until(self._log, ProjectorStore(connection, [projection]), folds, until)
+            own = {fold.key: fold.place for fold in folds}
+        return all(own[key] == places[key] for key in own)
 
     async def _follow(
         self,

@@ -11,12 +11,11 @@ from infra.log.port import Log, Topic
 from infra.postgres.pool import Pool, PooledConnection
 from projections.catalog import PROJECTIONS, Projection
 from projections.positions import Place
-from services.projector.batch import PartitionFold, PlaceKey
-from services.projector.feed import Feed
+from services.projector.batch import Entry, PartitionFold, PlaceKey
 from services.projector.schema import LIVE, NEXT, create, ensure_months, prepare, set_places
 from services.projector.statements import month_of, qualified
 from services.projector.store import SESSION, ProjectorStore
-from services.projector.writing import write_batch
+from services.projector.writing import fold_until
 
 ALL = "all"
 Progress = Callable[[int, int], None]
@@ -170,22 +169,11 @@ class _Rebuild:
         return {fold.key: live.get(fold.key, 0) for fold in self._folds}
 
     async def _fold_to(self, until: Mapping[PlaceKey, int]) -> None:
-        reader = await self._log.reader()
-        feed = Feed(reader, self._folds, until)
         total = self.records + sum(until[fold.key] - fold.next_offset for fold in self._folds)
-        gathering = asyncio.create_task(feed.gather())
-        gathering.add_done_callback(lambda _: feed.end())
-        try:
-            while True:
-                entries, start = await feed.take()
-                if not entries:
-                    break
-                await write_batch(self._store, entries, start, None)
-                self.records += len(entries)
-                self.events += sum(entry.events for entry in entries)
-                self._progress(self.records, total)
-            await gathering
-        finally:
-            gathering.cancel()
-            await asyncio.gather(gathering, return_exceptions=True)
-            await reader.close()
+
+        def written(entries: Sequence[Entry]) -> None:
+            self.records += len(entries)
+            self.events += sum(entry.events for entry in entries)
+            self._progress(self.records, total)
+
+        await fold_until(self._log, self._store, self._folds, until, written)

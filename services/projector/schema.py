@@ -21,10 +21,17 @@ _MONTH_MS = 31 * 86_400_000
 AnyConnection = Connection | PooledConnection
 
 
+class NewerReadModels(Exception):
+    """The read models are of a later version than this program: it would take them back."""
+
+    code = "newer_read_models"
+
+
 async def prepare(connection: AnyConnection, first: Mapping[tuple[str, int], int], now: int) -> list[str]:
     """Make schema `read` and what is missing in it; returns the projections whose stored version is not the code's.
 
     `first`: (commit topic, partition) → offset of the first record kept, where a new installation begins. `now`: ms.
+    Raises NewerReadModels.
     """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _MAKING)
@@ -35,6 +42,9 @@ async def prepare(connection: AnyConnection, first: Mapping[tuple[str, int], int
         if not stored:
             await create(connection, LIVE, list(PROJECTIONS.values()), {key: Place(at) for key, at in first.items()})
             stored = {each.name: each.version for each in PROJECTIONS.values()}
+    newer = [each.name for each in PROJECTIONS.values() if stored.get(each.name, 0) > each.version]
+    if newer:
+        raise NewerReadModels(f"a newer LinkFlow made {', '.join(newer)} in this database: start that one")
     outdated = [each.name for each in PROJECTIONS.values() if stored.get(each.name) != each.version]
     current = [each for each in PROJECTIONS.values() if each.name not in outdated]
     tables = [table for each in current for table in each.tables if table.months]

@@ -1,6 +1,7 @@
 """Writes batches, and passes over what cannot become a row: into the dead letters, never a stuck partition."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -9,7 +10,8 @@ from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import DEAD_LETTERS
 from projections.positions import Place
 from schemas.envelope import KIND_DEAD_LETTER, DeadLetterRecord, encode
-from services.projector.batch import Entry, PlaceKey, dead_letter
+from services.projector.batch import Entry, PartitionFold, PlaceKey, dead_letter
+from services.projector.feed import Feed
 from services.projector.store import BAD_ROW, ProjectorStore
 
 _log = get_logger("projector.writing")
@@ -58,6 +60,35 @@ async def write_batch(
     if letters and office is not None:
         await office.send(letters)
     await _write(store, entries, start, office)
+
+
+async def fold_until(
+    log: Log,
+    store: ProjectorStore,
+    folds: Sequence[PartitionFold],
+    until: Mapping[PlaceKey, int],
+    written: Callable[[Sequence[Entry]], None] = lambda entries: None,
+) -> None:
+    """Fold the partitions of `folds` up to the offsets `until` into `store`; `written` is told of each batch.
+
+    Letters are not sent: these records have been read before.
+    """
+    reader = await log.reader()
+    feed = Feed(reader, folds, until)
+    gathering = asyncio.create_task(feed.gather())
+    gathering.add_done_callback(lambda _: feed.end())
+    try:
+        while True:
+            entries, start = await feed.take()
+            if not entries:
+                break
+            await write_batch(store, entries, start, None)
+            written(entries)
+        await gathering
+    finally:
+        gathering.cancel()
+        await asyncio.gather(gathering, return_exceptions=True)
+        await reader.close()
 
 
 async def _write(

@@ -13,6 +13,7 @@ from projections.positions import load_positions
 from schemas.envelope import EventRecord
 from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
+from services.projector.schema import NewerReadModels
 from services.projector.verify import VerifyRefused, VerifyReport, verify
 from tests.projections.given import SPACE, T0, World, assert_same, some_id
 from tests.services.projector.conftest import CatchUp, caught_up
@@ -157,9 +158,7 @@ async def test_a_rebuild_while_the_system_serves(
     assert (await verify(filled.log, pool)).ok
 
 
-async def test_another_version_is_rebuilt_at_the_start(
-    filled: World, pool: Pool, project: CatchUp, postgres_url: str
-) -> None:
+async def test_another_version_is_rebuilt_at_the_start(filled: World, pool: Pool, postgres_url: str) -> None:
     await pool.execute("UPDATE read.projections SET version = 0 WHERE name = 'node_executions'")
     await pool.execute("TRUNCATE read.node_executions")
     filled.run_at_once("later")
@@ -167,14 +166,36 @@ async def test_another_version_is_rebuilt_at_the_start(
     running = asyncio.create_task(Projector(filled.log, postgres_url, now=lambda: T0).run(stop))
     try:
         async with asyncio.timeout(20):
+            count = 0
             while await pool.fetchval("SELECT version FROM read.projections WHERE name = 'node_executions'") == 0:
-                await asyncio.sleep(0.02)
+                filled.run_in_steps(f"meanwhile-{count}")
+                count += 1
+        for number in range(20):  # what the others take while the rebuilt one waits for its place among them
+            filled.run_in_steps(f"just-after-{number}")
+            await asyncio.sleep(0)
         await caught_up(filled.log, postgres_url, pool, running)
     finally:
         stop.set()
         await running
     assert (await verify(filled.log, pool)).ok
     await assert_same(pool, filled.fold())
+
+
+async def test_one_that_is_behind_catches_up_alone(filled: World, pool: Pool, project: CatchUp) -> None:
+    await pool.execute(
+        "UPDATE read.positions SET next_offset = 0, epoch_offset = NULL, epoch_nonce = NULL, next_n = 0, answered = 0 "
+        "WHERE projection = 'executions'"
+    )
+    await pool.execute("DELETE FROM read.executions")
+    await project(filled.log)
+    assert (await verify(filled.log, pool)).ok
+    await assert_same(pool, filled.fold())
+
+
+async def test_an_older_program_does_not_take_the_rows_back(filled: World, pool: Pool, postgres_url: str) -> None:
+    await pool.execute("UPDATE read.projections SET version = 99 WHERE name = 'webhooks'")
+    with pytest.raises(NewerReadModels, match="webhooks"):
+        await Projector(filled.log, postgres_url).run(asyncio.Event())
 
 
 async def test_a_rebuild_of_nothing_known_is_refused(filled: World, pool: Pool) -> None:
