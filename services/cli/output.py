@@ -39,7 +39,7 @@ def console() -> Console:
 @cache
 def messages() -> Console:
     """stderr: progress and remarks, so that stdout stays clean for pipes."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -120,7 +120,7 @@ class Child:
                 started = False
                 self.state = "running"
                 code = await self.program.wait()
-                self.reason = _with_last_words(describe_exit(code), self.log)
+                self.reason = describe_exit(code) + (_last_words(self.log) if code > 0 else "")
             except Exception as error:  # noqa: BLE001 - whatever keeps it from starting, it is tried again
                 self.reason = f"does not start: {explain(error)}"
             if self._stopping:
@@ -155,11 +155,11 @@ def rotate_logs(directory: Path, limit: int = MAX_LOG_BYTES) -> None:
                 os.truncate(path, 0)
 
 
-def _with_last_words(what: str, log: Path) -> str:
-    """The exit with the line in which the process said why."""
+def _last_words(log: Path) -> str:
+    """The line in which a process said why it ends."""
     with contextlib.suppress(OSError), log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 2_000))
         lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        if lines and what != describe_exit(0):
-            return f"{what} ({lines[-1].strip()[:300]})"
-    return what
+        if lines:
+            return f" ({lines[-1].strip()[:300]})"
+    return ""
