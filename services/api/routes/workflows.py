@@ -43,7 +43,13 @@ _created = ACCEPTED.labels("workflow")
 def make_router(parts: Parts) -> APIRouter:
     """The routes under /workflows."""
     router = APIRouter(prefix="/workflows", tags=["workflows"])
+    _add_documents(router, parts)
+    _add_versions(router, parts)
+    _add_activation(router, parts)
+    return router
 
+
+def _add_documents(router: APIRouter, parts: Parts) -> None:
     @router.post(
         "",
         status_code=201,
@@ -103,6 +109,8 @@ def make_router(parts: Parts) -> APIRouter:
             await configure(parts, principal, workflow_id, ArchiveWorkflow(now_ms()))
         return Response(status_code=204)
 
+
+def _add_versions(router: APIRouter, parts: Parts) -> None:
     @router.get("/{workflow_id}/versions", response_model=VersionPage, summary="Its versions, newest first")
     async def versions(
         workflow_id: WorkflowId, principal: Asker, limit: Limit = DEFAULT_LIMIT, cursor: ListCursor = None
@@ -147,6 +155,8 @@ def make_router(parts: Parts) -> APIRouter:
         copied["name"] = f"{copied.get('name', row.name)} (copy)"[:200]
         return await _create(parts, principal, identity, copied)
 
+
+def _add_activation(router: APIRouter, parts: Parts) -> None:
     @router.post("/{workflow_id}/activate", response_model=Activation, summary="Let its triggers answer")
     async def activate(
         workflow_id: WorkflowId,
@@ -168,8 +178,6 @@ def make_router(parts: Parts) -> APIRouter:
         await _row(parts, principal, workflow_id)
         await configure(parts, principal, workflow_id, DeactivateWorkflow(now_ms()))
         return await _activation(parts, await _row(parts, principal, workflow_id))
-
-    return router
 
 
 def check_document(document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A worker of a few lines: takes over every partition, decides workflows with the real decider and executions by script.
+"""A worker of a few lines: takes over every partition, decides workflows with the real decider, executions by script.
 
 What an execution does is said by its first item's json: `{"hold": true}` stays open until cancelled, `{"fail": text}`
 fails, `{"respond": {...}}` answers like a respond node; everything completes with its input as output.

@@ -196,9 +196,11 @@ async def test_the_login_link_works_once(api: Api) -> None:
             assert refused.value.status == status
         async with session.ws_connect(f"{api.url}/ws", origin=api.url) as connection:
             assert not connection.closed
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"{api.url}/login", params={"token": token}, allow_redirects=False) as answer:
-            assert answer.status == 401
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{api.url}/login", params={"token": token}, allow_redirects=False) as answer,
+    ):
+        assert answer.status == 401
 
 
 async def test_the_page_loads_nothing_from_outside(api: Api) -> None:

@@ -169,13 +169,10 @@ async def test_a_slow_client_is_closed_and_comes_back(api: Api, monkeypatch: pyt
     workflow, _ = await deploy(api)
     async with connected(api) as connection:
         await api.client.execute(workflow, {})
-        seen: list[dict[str, Any]] = []
         with pytest.raises(websockets.ConnectionClosedError) as closed:
-            while True:
-                seen += await take(connection, 1)
+            await take(connection, 4)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4408
-    assert len(seen) < 4
 
 
 def by_stream(frames: list[dict[str, Any]]) -> dict[str, list[tuple[str, Any]]]:
