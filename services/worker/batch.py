@@ -6,6 +6,7 @@ record (rule 7); one that raises or does not fit becomes a short failure record 
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from services.worker.commits import CommitEncoder, CommitTooLarge
 from services.worker.dead_letters import dead_letter
 from services.worker.lanes import Entry, Lane
 from services.worker.memory import PartitionMemory
-from services.worker.recovery import load_blobs
+from services.worker.recovery import find_blobs
 from services.worker.remembered import STALE_AFTER_MS
 from services.worker.surroundings import Surroundings
 from services.worker.versions import GraphKey
@@ -108,7 +109,7 @@ class Batch:
     ) -> tuple[Sequence[Internal], Sequence[Record]]:
         """Decide as many as fit into BATCH_SECONDS (at least one) and return the rest."""
         asked = [self._read(record) for record in inputs]
-        blobs = await load_blobs(
+        blobs = await find_blobs(
             self._around,
             [(a.command.workspace, b) for a in asked if a.command for b in a.command.blobs.values()],
         )
@@ -257,8 +258,9 @@ class Batch:
         decision = Decision([], entry.state if entry else None, Outcome(kind="failed", code=code, message=reason))
         wanted: Any = None
         if command is not None and code == "poison" and not command.blobs:
-            wanted = registry.decode_command_data(command)
-            decision = self._failed(wanted, entry, stream, command.workspace, code, reason)
+            with suppress(SchemaError):
+                wanted = registry.decode_command_data(command)
+                decision = self._failed(wanted, entry, stream, command.workspace, code, reason)
         why = _Why(
             command.workspace if command else "",
             command.id if command else "",

@@ -27,6 +27,7 @@ class _Pending(msgspec.Struct, array_like=True):
     workspace: str
     correlation: str = ""
     trace: bytes | None = None
+    blobs: dict[str, str] = {}
 
 
 _decode_pending = msgspec.json.Decoder(list[_Pending]).decode
@@ -60,7 +61,15 @@ class Outbox:
     def add(self, command: SentCommand, workspace: str, correlation: str, trace: bytes | None) -> None:
         """A command that stands in an accepted commit."""
         self._pending[command.id] = _Pending(
-            command.id, command.type, command.tv, command.stream, command.data, workspace, correlation, trace
+            command.id,
+            command.type,
+            command.tv,
+            command.stream,
+            command.data,
+            workspace,
+            correlation,
+            trace,
+            command.blobs,
         )
 
     def pending(self) -> bytes:
@@ -105,6 +114,7 @@ def _record(each: _Pending) -> NewRecord:
         made=wall_ms(),
         data=each.data,
         correlation=each.correlation,
+        blobs=each.blobs,
     )
     headers = [("k", KIND_COMMAND), ("i", each.id.encode()), ("s", each.stream.encode())]
     if each.trace is not None:

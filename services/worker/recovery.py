@@ -128,11 +128,23 @@ def _graphs_of(memory: PartitionMemory, commits: Sequence[_Read], events: Sequen
 
 
 async def load_blobs(around: Surroundings, wanted: Sequence[tuple[str, str]]) -> dict[str, bytes]:
-    """Blob id → bytes for (workspace, blob id) pairs."""
+    """Blob id → bytes for (workspace, blob id) pairs of accepted commits. Raises BlobsMissing."""
+    found: dict[str, bytes] = {}
+    for workspace, blobs in _by_workspace(wanted).items():
+        found.update(await around.blobs.get_many(workspace, blobs))
+    return found
+
+
+async def find_blobs(around: Surroundings, wanted: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    """As `load_blobs`, without those that are not there: an input that names one is refused when it is decoded."""
+    found: dict[str, bytes] = {}
+    for workspace, blobs in _by_workspace(wanted).items():
+        found.update(await around.blobs.find_many(workspace, blobs))
+    return found
+
+
+def _by_workspace(wanted: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     by_workspace: dict[str, list[str]] = {}
     for workspace, blob in wanted:
         by_workspace.setdefault(workspace, []).append(blob)
-    found: dict[str, bytes] = {}
-    for workspace, blobs in by_workspace.items():
-        found.update(await around.blobs.get_many(workspace, blobs))
-    return found
+    return by_workspace
