@@ -63,11 +63,7 @@ class PartitionFold:
         operations: list[Operation] = []
         letters: list[DeadLetterRecord] = []
         events = 0
-        try:
-            accepted = self._fence.accept(record.offset, record.headers)
-        except ValueError as error:
-            letters.append(dead_letter(record, "unknown_record", f"headers that cannot be read: {error}"))
-            return Entry(self.key, self.place, record, operations, events, letters)
+        accepted = self._fence.accept(record.offset, record.headers)
         if accepted:
             try:
                 commit = decode_commit(record.value)

@@ -76,8 +76,8 @@ class PartitionHistory:
         self.next_offset = offset + 1
         marks = dict(headers)
         kind = marks.get("k")
-        if kind == b"o" and "o" in marks:
-            self.epoch, self.next_n = f"{offset}:{marks['o'].decode(errors='replace')}", 0
+        if kind == b"o" and "o" in marks and marks["o"].isascii():
+            self.epoch, self.next_n = f"{offset}:{marks['o'].decode()}", 0
             return None
         if kind != b"m":
             return None

@@ -133,7 +133,6 @@ async def test_garbage_goes_to_the_dead_letters_and_nothing_is_stuck(
     assert sorted(letter.code for letter in letters) == [
         "malformed_record",
         "unknown_record",
-        "unknown_record",
         "unknown_type",
         "unprojectable",
     ]
