@@ -1,0 +1,139 @@
+"""Random graphs with random results: every execution ends exactly once, whoever drives it and whatever is lost."""
+
+from random import Random
+from typing import Any, Literal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.effects import Compute, ItemResult, PerformAttempt
+from domain.errors import InvalidDocument
+from domain.execution.commands import AttemptNotStarted, GiveVerdict, PassTime
+from domain.execution.events import TERMINAL
+from tests.support.executions import Run, compiled, failed, node, ok, workflow
+
+_POLICIES = ("fail", "continue", "error_output")
+
+
+def random_node(random: Random, name: str) -> dict[str, Any]:
+    kind = random.choice(("set", "if", "filter", "switch", "merge", "merge", "loop", "get", "post", "wait", "noop"))
+    policy = {"on_error": random.choice(_POLICIES)}
+    modulus = random.choice((2, 3))
+    match kind:
+        case "set":
+            fields = {name: "{{ $json.n }}", "n": "{{ $json.n + 1 }}"}
+            return node(name, "set", {"fields": fields}, disabled=random.random() < 0.2, **policy)
+        case "if" | "filter":
+            return node(name, kind, {"condition": f"{{{{ $json.n % {modulus} }}}}"}, **policy)
+        case "switch":
+            rules = [{"output": "a", "condition": f"{{{{ $json.n % {modulus} === 0 }}}}"}]
+            return node(name, "switch", {"rules": rules, "fallback": "b", "all_matches": random.random() < 0.5})
+        case "merge":
+            return node(name, "merge", {"mode": random.choice(("append", "combine_by_position"))})
+        case "loop":
+            return node(name, "loop", {"batch_size": random.randint(1, 2)})
+        case "get" | "post":
+            unknown = random.choice(("fail", "retry", "ask"))
+            retry = {"attempts": random.randint(1, 3), "delay_seconds": random.choice((0, 1, 60))}
+            parameters = {"method": kind.upper(), "url": "http://x/{{ $json.n }}"}
+            return node(name, "http", parameters, retry=retry, on_unknown_outcome=unknown, **policy)
+        case "wait":
+            return node(name, "wait", {"seconds": random.choice((0, 1, 100))})
+        case _:
+            return node(name, "noop")
+
+
+_OUTPUTS = {"if": ("true", "false"), "switch": ("a", "b"), "loop": ("loop", "loop", "done")}
+
+
+def random_workflow(random: Random) -> dict[str, Any]:
+    """A graph that compiles; connections that would not are left out."""
+    nodes = [node("start", "manual")]
+    nodes += [random_node(random, f"n{number}") for number in range(random.randint(1, 9))]
+    links: list[str] = []
+    for _ in range(random.randint(len(nodes) - 1, 2 * len(nodes) + 2)):
+        source, target = random.choice(nodes), random.choice(nodes[1:])
+        ports = _OUTPUTS.get(source["type"], ("main",))
+        if source.get("on_error") == "error_output":
+            ports = (*ports, "error")
+        port = f"input{random.randint(1, 3)}" if target["type"] == "merge" else "main"
+        text = f"{source['id']}.{random.choice(ports)} -> {target['id']}.{port}"
+        try:
+            compiled(workflow(nodes, *links, text))
+        except InvalidDocument:
+            continue
+        links.append(text)
+    return workflow(nodes, *links, timeout_seconds=100_000)
+
+
+def random_result(random: Random, index: int) -> ItemResult:
+    match random.randrange(7):
+        case 0:
+            return ok(index, status=503)
+        case 1:
+            return failed(index)
+        case 2:
+            return failed(index, unknown=True)
+        case 3:
+            return ok(index, [1])
+        case _:
+            return ok(index, {"n": random.randint(0, 5)})
+
+
+def answer(random: Random, run: Run, attempt: PerformAttempt) -> None:
+    """One attempt: answered, not started, or lost."""
+    chance = random.random()
+    if chance < 0.1:
+        run.open.remove(attempt)
+        run.do(AttemptNotStarted(node=attempt.node, run=attempt.run, attempt=attempt.attempt))
+    elif chance < 0.2:
+        run.open.remove(attempt)  # its result never comes
+    else:
+        run.conclude(attempt.node, [random_result(random, index) for index in attempt.indexes])
+
+
+def step(random: Random, run: Run) -> None:
+    state = run.state
+    assert state is not None
+    if random.random() < 0.05:
+        run.restart()
+        return
+    attempts = [effect for effect in run.open if isinstance(effect, PerformAttempt)]
+    newest = {(effect.node, effect.run): effect for effect in attempts}
+    current = [effect for effect in newest.values() if (effect.node, effect.run, effect.attempt) in state.under_way]
+    run.open = [effect for effect in run.open if not isinstance(effect, PerformAttempt) or effect in current]
+    if any(isinstance(effect, Compute) for effect in run.open):
+        run.compute()
+    elif current and random.random() < 0.8:
+        chosen = random.choice(current)
+        run.open.remove(chosen)
+        run.open.append(chosen)
+        answer(random, run, chosen)
+    elif state.next_due is not None:
+        run.now = max(run.now, state.next_due)
+        run.do(PassTime())
+    else:
+        asked = next(effect for effect in state.effects.values() if effect.asked)
+        verdict: Literal["happened", "run_again", "fail"] = random.choice(("happened", "run_again", "fail"))
+        run.do(GiveVerdict(node=asked.node_id, run=asked.run, verdict=verdict, result={"n": 1}))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.integers(min_value=0, max_value=2**32))
+def test_every_execution_ends_exactly_once(seed: int) -> None:
+    random = Random(seed)
+    run = Run(random_workflow(random))
+    run.start([{"n": number} for number in range(random.randint(0, 4))])
+    for _ in range(400):
+        assert run.state is not None
+        if run.state.closed:
+            break
+        step(random, run)
+    assert run.state is not None
+    if not run.state.closed:  # an endless loop by its graph: it has gone on all the time, and can be ended
+        assert run.state.run_count > 100, "it hangs"
+        return
+    assert sum(isinstance(event, TERMINAL) for event in run.events) == 1
+    run.pass_time(10_000_000)
+    assert run.state.forgettable
+    assert run.state.next_due is None
