@@ -11,7 +11,7 @@ MAX_ENTRIES = 4_000
 MAX_BYTES = 16_000_000
 """A batch ends there; reading goes on when it is taken."""
 
-_READ_AT_ONCE = 1_000
+_READ_AT_ONCE = 500
 
 
 class Feed:

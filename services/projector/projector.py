@@ -36,6 +36,8 @@ _STAND_BY_SECONDS = 0.5
 _NOTIFY_SECONDS = 0.02
 _PACE_SECONDS = 0.01
 """Between the starts of two transactions: under load a batch is worth its round trips; when idle nothing waits."""
+_WRITE_SECONDS = 120.0
+"""A batch takes milliseconds: after this long the other side is gone without a word."""
 _LAG_SECONDS = 5.0
 _BACK_OFF_SECONDS = (0.1, 5.0)
 
@@ -194,7 +196,8 @@ class Projector:
             if not entries:
                 return
             began = time.monotonic()
-            await write_batch(store, entries, start, office)
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await write_batch(store, entries, start, office)
             self._notify.set()
             taken = time.monotonic() - began
             _count(entries, taken, self._now())

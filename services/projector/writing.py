@@ -106,6 +106,9 @@ async def _write(
         entry = entries[0]
         if not entry.operations:
             raise
+        letter = dead_letter(entry.record, "unprojectable", f"{type(error).__name__}: {error}")
         if office is not None:
-            await office.send([dead_letter(entry.record, "unprojectable", f"{type(error).__name__}: {error}")])
+            await office.send([letter])
+        else:
+            _log.error("passed over a record", code=letter.code, topic=letter.topic, offset=letter.offset)
         await store.apply([Entry(entry.key, entry.place, entry.record, [])], start)

@@ -1,6 +1,8 @@
 """Projector, rebuild and verify on the log in PostgreSQL, through the process's own entry."""
 
 import asyncio
+import os
+import sys
 
 from infra.log import open_admin, open_log
 from infra.log.port import NewRecord, Topic
@@ -10,7 +12,7 @@ from services.projector.main import serve
 from services.projector.rebuild import rebuild
 from services.projector.verify import verify
 from tests.projections.given import World, assert_same
-from tests.services.projector.conftest import caught_up
+from tests.services.projector.conftest import at_end, caught_up
 
 
 async def test_the_same_rows_as_from_memory(world: World, postgres_url: str, pool: Pool) -> None:
@@ -34,6 +36,39 @@ async def test_the_same_rows_as_from_memory(world: World, postgres_url: str, poo
         stop.set()
         await running
     await assert_same(pool, world.fold())
+
+
+async def test_a_killed_process_loses_and_doubles_nothing(world: World, postgres_url: str, pool: Pool) -> None:
+    for index in range(3_000):
+        world.run_at_once(index)
+    await copy_to_postgres(world, postgres_url)
+    first = await start_process(postgres_url, world.log.partitions)
+    async with asyncio.timeout(20):
+        while not await moved(pool):
+            await asyncio.sleep(0.005)
+    first.kill()
+    await first.wait()
+    second = await start_process(postgres_url, world.log.partitions)
+    try:
+        async with asyncio.timeout(20):
+            while not await at_end(world.log, pool):
+                await asyncio.sleep(0.02)
+    finally:
+        second.terminate()
+        assert await second.wait() == 0
+    await assert_same(pool, world.fold())
+
+
+async def start_process(url: str, partitions: int) -> asyncio.subprocess.Process:
+    names = {"LINKFLOW_DATABASE_URL": url, "LINKFLOW_PARTITIONS": str(partitions)}
+    code = "import sys; from linkflow.main import main; sys.argv[1:] = ['projector']; main()"
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", code, env={**os.environ, **names})
+
+
+async def moved(pool: Pool) -> bool:
+    if not await pool.fetchval("SELECT to_regclass('read.positions') IS NOT NULL"):
+        return False
+    return bool(await pool.fetchval("SELECT max(next_offset) > 0 FROM read.positions"))
 
 
 async def copy_to_postgres(world: World, url: str) -> None:

@@ -238,3 +238,14 @@ async def test_partitions_are_made_by_many_at_once(
         for each in connections:
             await each.close()
     assert await pool.fetchval("SELECT count(*) FROM pg_tables WHERE tablename ~ '_203[12]_[01][0-9]$'") == 4
+
+
+async def test_reading_waits_for_writing(
+    world: World, pool: Pool, project: CatchUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.projector.feed.MAX_ENTRIES", 3)
+    monkeypatch.setattr("services.projector.feed._READ_AT_ONCE", 2)
+    for index in range(30):
+        world.run_in_steps(index)
+    await project(world.log)
+    await assert_same(pool, world.fold())
