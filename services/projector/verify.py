@@ -24,8 +24,8 @@ _RECORDS_AT_ONCE = 50_000
 _EXECUTIONS = {
     "queued_at": "time", "id": "uuid", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
     "status": "", "trigger_type": "", "trigger_node": "", "priority": "", "fingerprint": "", "retry_of": "uuid",
-    "input": "json", "output": "json", "error": "json", "started_at": "time", "completed_at": "time",
-    "stream_version": "",
+    "input": "json", "output": "json", "error": "json", "response": "json", "started_at": "time",
+    "completed_at": "time", "stream_version": "",
 }  # fmt: skip
 _NODES = {
     "queued_at": "time", "execution_id": "uuid", "node_id": "", "run": "", "seq": "", "status": "", "attempts": "",

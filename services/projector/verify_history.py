@@ -161,6 +161,9 @@ class ExecutionHistory:
             row["status"] = "waiting"
         elif kind == "execution.resumed":
             row["status"] = "running"
+        elif kind == "execution.response_given":
+            body = {"body_blob": blobs["body"]} if "body" in blobs else {"body": data.get("body")}
+            row["response"] = digest({"status": data["status"], "headers": data["headers"], **body})
         elif kind in _ENDS:
             self.ended[key] = self.ended.get(key, 0) + 1
             row.update(status=_ENDS[kind], completed_at=data["at"])
@@ -283,7 +286,7 @@ def _queued(commit: Row, data: Row, blobs: Row) -> Row:
         "trigger_type": shown(data["trigger_type"]), "trigger_node": shown(data["trigger_node"]),
         "priority": shown(data.get("priority", "normal")), "fingerprint": shown(data.get("fingerprint", "")),
         "retry_of": data.get("retry_of"), "input": _payload(data, "items", blobs), "output": None, "error": None,
-        "started_at": None, "completed_at": None, "stream_version": commit["version"],
+        "response": None, "started_at": None, "completed_at": None, "stream_version": commit["version"],
     }  # fmt: skip
 
 
