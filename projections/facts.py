@@ -60,6 +60,12 @@ class ExecutionCancelled(msgspec.Struct, frozen=True):
     at: int
 
 
+class ResponseGiven(msgspec.Struct, frozen=True):
+    status: int
+    headers: msgspec.Raw
+    body: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class NodeAttempted(msgspec.Struct, frozen=True):
     node: str
     run: int
@@ -173,6 +179,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "execution.failed": ExecutionFailed,
     "execution.timed_out": ExecutionTimedOut,
     "execution.cancelled": ExecutionCancelled,
+    "execution.response_given": ResponseGiven,
     "execution.node_attempted": NodeAttempted,
     "execution.node_waiting": NodeWaiting,
     "execution.retry_scheduled": RetryScheduled,
@@ -190,7 +197,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "workspace.api_key_revoked": ApiKeyRevoked,
 }
 
-UNSEEN = frozenset({"execution.attempt_concluded", "execution.response_given"})
+UNSEEN = frozenset({"execution.attempt_concluded"})
 """Events that change no row of any projection."""
 
 Fact: TypeAlias = tuple[Any, int, dict[str, str]]

@@ -12,6 +12,7 @@ from projections.facts import (
     ExecutionResumed,
     ExecutionStarted,
     ExecutionTimedOut,
+    ResponseGiven,
     payload,
     text,
 )
@@ -37,6 +38,7 @@ EXECUTIONS = Table(
         "input": "json",
         "output": "json",
         "error": "json",
+        "response": "json",
         "started_at": "time",
         "completed_at": "time",
         "stream_version": "bigint",
@@ -62,7 +64,7 @@ def project(commit: Commit) -> list[Operation]:
             case ExecutionCompleted():
                 values.update(status="completed", completed_at=event.at, output=payload(event.output, "output", blobs))
             case _:
-                _change(values, event)
+                _change(values, event, blobs)
     if not values and commit.kind != "execution":
         return []
     values["stream_version"] = commit.version
@@ -85,8 +87,10 @@ def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Va
     }
 
 
-def _change(values: Values, event: Any) -> None:
+def _change(values: Values, event: Any, blobs: dict[str, str]) -> None:
     match event:
+        case ResponseGiven():
+            values["response"] = _response(event, blobs)
         case ExecutionParked():
             values["status"] = "waiting"
         case ExecutionResumed():
@@ -97,3 +101,9 @@ def _change(values: Values, event: Any) -> None:
             values.update(status="timeout", completed_at=event.at, error=str(event.error, "utf-8"))
         case ExecutionCancelled():
             values.update(status="cancelled", completed_at=event.at)
+
+
+def _response(event: ResponseGiven, blobs: dict[str, str]) -> str:
+    """What a respond node answered; a body that is stored outside is named apart, so that no body can look like it."""
+    body = f'"body_blob":"{blobs["body"]}"' if "body" in blobs else f'"body":{str(event.body, "utf-8")}'
+    return f'{{"status":{event.status},"headers":{str(event.headers, "utf-8")},{body}}}'

@@ -30,11 +30,15 @@ class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionRow(ExecutionSummary, frozen=True, kw_only=True):
-    """`input`, `output`: JSON text, a list of items, or `{"$blob": id}` where it is stored outside; None: not yet."""
+    """`input`, `output`: JSON text, a list of items, or `{"$blob": id}` where it is stored outside; None: not yet.
+
+    `response`: JSON text {status, headers, body} of what a respond node answered (`body_blob`: stored outside).
+    """
 
     fingerprint: str
     input: str | None
     output: str | None
+    response: str | None
     stream_version: int
 
 
@@ -50,6 +54,7 @@ async def get_execution(connection: Connection, workspace_id: str, execution_id:
         fingerprint=row["fingerprint"],
         input=row["input"],
         output=row["output"],
+        response=row["response"],
         stream_version=row["stream_version"],
     )
 

@@ -14,6 +14,7 @@ CREATE TABLE executions (
     input json,
     output json,
     error json,
+    response json,
     started_at timestamptz,
     completed_at timestamptz,
     stream_version bigint NOT NULL,

@@ -127,6 +127,10 @@ class Reads:
     async def node_runs(self, workspace: str, execution: ExecutionRow) -> list[NodeExecutionRow]:
         return await node_executions.list_node_executions(self.pool, workspace, execution.id, execution.queued_at)
 
+    async def blob(self, workspace: str, blob_id: str) -> bytes:
+        """One value that is stored outside."""
+        return (await self._blobs.get_many(workspace, [blob_id]))[blob_id]
+
     async def whole(self, workspace: str, texts: Iterable[str | None]) -> list[str | None]:
         """JSON texts with those that are stored outside put in place, in the order given."""
         values = list(texts)

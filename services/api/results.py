@@ -56,6 +56,7 @@ class _Response(msgspec.Struct):
     status: int = 200
     headers: dict[str, str] = {}
     body: msgspec.Raw = msgspec.Raw(b"null")
+    body_blob: str | None = None
 
 
 _decode_completed = msgspec.json.Decoder(_Completed).decode
@@ -143,10 +144,11 @@ class Watch:
 
 async def answer_of_row(reads: Reads, row: ExecutionRow, *, with_node: bool) -> Answer:
     """The answer of an execution that ended, from its row. Raises Problem 500 where it failed."""
-    response = getattr(row, "response", None)
-    if with_node and response is not None:
-        (text,) = await reads.whole(row.workspace_id, [response])
-        return _responded(_decode_response((text or "{}").encode()))
+    if with_node and row.response is not None:
+        response = _decode_response(row.response.encode())
+        if response.body_blob is not None:
+            response.body = msgspec.Raw(await reads.blob(row.workspace_id, response.body_blob))
+        return _responded(response)
     if row.status != "completed":
         raise _failure(row.status, None if row.error is None else _decode_error(row.error.encode()), row.id)
     if with_node:

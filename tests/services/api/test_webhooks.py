@@ -150,6 +150,14 @@ async def test_the_same_key_gets_the_same_answer(api: Api, respond: str) -> None
     assert (status, problem["code"]) == (422, "idempotency_mismatch")
 
 
+async def test_a_large_answer_is_given_again(api: Api) -> None:
+    _, path = await deploy(api, "with_node")
+    body = {"respond": {"status": 200, "headers": {}, "body": {"text": "x" * 100_000}}}
+    for _ in range(2):
+        status, _, answer = await api.client.send("POST", path, json=body, headers={"Idempotency-Key": "k"})
+        assert (status, answer) == (200, body["respond"]["body"])
+
+
 async def test_a_failed_execution_fails_again_for_the_same_key(api: Api) -> None:
     _, path = await deploy(api, "when_done")
     key = {"Idempotency-Key": "k"}
