@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from infra.postgres.pool import Connection, PooledConnection
+from infra.telemetry.logs import get_logger
 from projections.catalog import PROJECTIONS, Projection
 from projections.operations import Table
 from projections.positions import TABLES as POSITIONS_SQL
@@ -12,6 +13,8 @@ from services.projector.statements import month_bounds, month_of, qualified
 LIVE = "read"
 NEXT = "read_next"
 """Where a rebuild writes."""
+
+_log = get_logger("projector.schema")
 
 _MAKING = 0x4C4B464C5245414D
 """Advisory lock (one transaction): one process at a time makes tables."""
@@ -40,6 +43,9 @@ async def prepare(connection: AnyConnection, first: Mapping[tuple[str, int], int
             row["name"]: row["version"] for row in await connection.fetch("SELECT name, version FROM projections")
         }
         if not stored:
+            cut = sorted(f"{topic}/{partition}" for (topic, partition), at in first.items() if at > 0)
+            if cut:
+                _log.error("the log was cut: the read models begin without what stood before", partitions=cut)
             await create(connection, LIVE, list(PROJECTIONS.values()), {key: Place(at) for key, at in first.items()})
             stored = {each.name: each.version for each in PROJECTIONS.values()}
     newer = [each.name for each in PROJECTIONS.values() if stored.get(each.name, 0) > each.version]
