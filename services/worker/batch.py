@@ -274,8 +274,8 @@ class Batch:
     def _put(self, stream: str, entry: Entry | None, decision: Decision, command: Any, why: _Why) -> None:
         """Encode the decision as the next record of the batch and move the state on to it."""
         if entry is None and decision.events:
-            entry = Entry(why.workspace, trace=why.trace)
-            entry.graph_key = self._lane.graph_key(why.workspace, command, None)
+            key = self._lane.graph_key(why.workspace, command, None)
+            entry = Entry(key[0] if key else why.workspace, graph_key=key, trace=why.trace)
         version = entry.version if entry else 0
         try:
             encoded, queued_at = self._encode(stream, entry, version, decision, command, why)

@@ -23,6 +23,7 @@ from services.worker.versions import GraphKey, Versions
 
 EXECUTION = "execution-"
 START_TYPE = "execution.start"
+MOST_SHARED_KEYS = 10_000
 
 
 class _StartHead(msgspec.Struct):
@@ -132,6 +133,7 @@ class ExecutionLane:
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
+        self._keys: dict[GraphKey, GraphKey] = {}
 
     def owns(self, stream: str) -> bool:
         return stream.startswith(EXECUTION)
@@ -140,7 +142,7 @@ class ExecutionLane:
         if entry is not None:
             return entry.graph_key
         if isinstance(command, StartExecution):
-            return (workspace, command.workflow_id, command.workflow_version)
+            return self._shared((workspace, command.workflow_id, command.workflow_version))
         return None
 
     def key_of_command(self, command: CommandRecord) -> GraphKey | None:
@@ -150,12 +152,12 @@ class ExecutionLane:
             head = _start_head(command.data)
         except msgspec.DecodeError:
             return None
-        return (command.workspace, head.workflow_id, head.workflow_version)
+        return self._shared((command.workspace, head.workflow_id, head.workflow_version))
 
     def key_of_first(self, workspace: str, events: Sequence[Any]) -> GraphKey | None:
         first = events[0] if events else None
         if isinstance(first, ExecutionQueued):
-            return (workspace, first.workflow_id, first.workflow_version)
+            return self._shared((workspace, first.workflow_id, first.workflow_version))
         return None
 
     def decide(
@@ -182,6 +184,12 @@ class ExecutionLane:
         if graph is None:
             raise ImpossibleHistory(f"{stream}: its workflow version {entry.graph_key} is not in the read model")
         entry.state = execution_decider.fold(entry.state, events, graph, execution_id=stream[len(EXECUTION) :])
+
+    def _shared(self, key: GraphKey) -> GraphKey:
+        """One tuple a version, however many executions run it: 10,000 parked ones must cost little."""
+        if len(self._keys) > MOST_SHARED_KEYS:
+            self._keys.clear()
+        return self._keys.setdefault(key, key)
 
     def settle(self, entry: Entry) -> None:
         state = entry.state
@@ -243,8 +251,9 @@ class ExecutionLane:
         head = _frozen_decoder.decode(frozen)
         entry.frozen = frozen
         entry.queued_at = head.queued_at
-        entry.graph_key = (entry.workspace, head.workflow_id, head.workflow_version)
-        return entry.graph_key
+        key = self._shared((entry.workspace, head.workflow_id, head.workflow_version))
+        entry.graph_key, entry.workspace = key, key[0]
+        return key
 
     def wake(self, entry: Entry) -> None:
         if entry.state is not None or entry.frozen is None:
