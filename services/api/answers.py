@@ -17,10 +17,13 @@ from schemas.envelope import KIND_COMMIT, Epoch, decode_tick, header
 from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence, GapInLog
 from services.api.problems import busy
+from services.api.reads import READS_AWAY
 
 COMMIT_TOPICS = (Topic.EVENTS, Topic.EXECUTIONS)
 ANSWER_SECONDS = 15.0
 _READ_SECONDS = 5.0
+
+_AWAY: tuple[type[BaseException], ...] = (LogError, *READS_AWAY)
 
 Slot = tuple[Topic, int]
 logger = get_logger(__name__)
@@ -136,8 +139,8 @@ class Follower:
                     "the log was cut where the api stood; starting from the projector's place", reason=str(error)
                 )
                 self._forget()
-            except (LogError, OSError) as error:
-                logger.warning("the log is away", reason=str(error))
+            except _AWAY as error:
+                logger.warning("the log or the read side is away", reason=str(error))
             self.healthy = False
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)

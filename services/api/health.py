@@ -6,19 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from infra.log.port import Log, LogError, Topic
-from infra.postgres.pool import CONNECTION_LOST
 from infra.telemetry.metrics import TICK_AGE
 from projections.positions import INPUT_TOPIC
 from services.api.answers import COMMIT_TOPICS, Follower
 from services.api.commands import now_ms
-from services.api.reads import Reads
+from services.api.reads import READS_AWAY, Reads
 
 STUCK_SECONDS = 10.0
 TICK_SECONDS = 15.0
 _KEPT_SECONDS = 0.5
 _CHECK_SECONDS = 3.0
 
-_AWAY: tuple[type[BaseException], ...] = (LogError, *CONNECTION_LOST)
+_AWAY: tuple[type[BaseException], ...] = (LogError, *READS_AWAY)
 """TimeoutError is among them."""
 
 Component = dict[str, Any]
@@ -45,7 +44,7 @@ class Health:
 
     async def _check(self) -> dict[str, Component]:
         log, database = await asyncio.gather(
-            _guarded(self._check_log, _AWAY), _guarded(self._check_database, CONNECTION_LOST)
+            _guarded(self._check_log, _AWAY), _guarded(self._check_database, READS_AWAY)
         )
         components = {"log": log, "database": database, "scheduler": self._check_scheduler()}
         if log["ok"] and database["ok"]:

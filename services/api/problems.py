@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from domain.decision import Outcome
-from infra.postgres.pool import CONNECTION_LOST
 from services.api.asgi import Header, Send, respond
+from services.api.reads import READS_AWAY
 
 PROBLEM_JSON = b"application/problem+json"
 
@@ -89,6 +89,6 @@ def of_outcome(outcome: Outcome) -> Problem:
 
 def of_failure(error: Exception) -> Problem:
     """What a client is told of a failure in here: nothing of the inside."""
-    if isinstance(error, CONNECTION_LOST):
+    if isinstance(error, READS_AWAY):
         return busy("The read side does not answer. Try again in a second.")
     return Problem(500, "internal_error", "Something went wrong here. The request id names it in the logs.")

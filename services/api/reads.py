@@ -7,11 +7,12 @@ JSON columns come as text and stay text: they are spliced into answers. Values t
 from collections.abc import Iterable
 from datetime import datetime
 
+import asyncpg
 import msgspec
 
 from infra.blobs import BlobStore
 from infra.log.port import Topic
-from infra.postgres.pool import Pool
+from infra.postgres.pool import CONNECTION_LOST, Pool
 from projections.executions import queries as executions
 from projections.executions.queries import ExecutionRow, ExecutionSummary
 from projections.node_executions import queries as node_executions
@@ -26,6 +27,9 @@ from projections.workflows.queries import WorkflowRow
 from projections.workspaces import queries as workspaces
 from projections.workspaces.queries import ApiKeyRow
 from schemas.fence import Fence
+
+READS_AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.UndefinedTableError)
+"""The read side cannot be asked now: the database is away, or the projector has not made the tables yet."""
 
 _BLOB_START = '{"$blob"'
 
@@ -140,7 +144,7 @@ class Reads:
             if text is not None and text.startswith(_BLOB_START)
         }
         if marks:
-            contents = await self._blobs.get_many(workspace, list(dict.fromkeys(marks.values())))
+            contents = await self._blobs.find_many(workspace, list(dict.fromkeys(marks.values())))
             for place, blob in marks.items():
                 found = contents.get(blob)
                 values[place] = None if found is None else found.decode()

@@ -103,7 +103,7 @@ def make_router(parts: Parts) -> APIRouter:
         return json_answer(msgspec.json.encode({"execution_id": started.execution_id, "position": position}), 202)
 
     @router.post(
-        "/{execution_id}/nodes/{node_id}/verdict",
+        "/{execution_id}/nodes/{node_id:path}/verdict",
         status_code=202,
         response_model=Accepted,
         openapi_extra=examples.verdict_body(),
