@@ -59,7 +59,7 @@ def test_what_others_wait_for_can_say_that_it_is_ready() -> None:
             assert other in SERVICES, f"{name} waits for {other}"
             if how["condition"] == "service_healthy":
                 assert "test" in SERVICES[other]["healthcheck"]
-        if name not in {"prepare"}:
+        if name != "prepare":
             assert "test" in service["healthcheck"]
 
 
