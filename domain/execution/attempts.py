@@ -142,46 +142,65 @@ def _no_result(index: int, why: str) -> ItemResult:
     return ItemResult(index=index, error=error)
 
 
+class _Sorted:
+    """What the results of an attempt mean, by item. `fatal`: one of them ends the execution."""
+
+    __slots__ = ("fatal", "retry", "standing", "unknown", "wait_ms")
+
+    def __init__(self) -> None:
+        self.standing: list[ItemResult] = []
+        self.retry: list[int] = []
+        self.unknown: list[int] = []
+        self.wait_ms = 0
+        self.fatal = False
+
+
 def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
     """Take results in: what stands, what is tried again, what nobody knows; then finish the run if nothing is open."""
     node = course.graph.nodes[run.node]
-    stand: list[ItemResult] = []
-    retry: list[int] = []
-    unknown: list[int] = []
-    wait_ms = 0
-    fatal = False
-    for result in results:
-        failed = _judge(node, run, result)
-        if failed is None:
-            stand.append(result)
-        elif result.error is not None and result.error.unknown and run.effect_class == "unsafe":
-            unknown.append(result.index)
-        elif failed.retriable and run.retries + 1 < node.document.retry.attempts:
-            stand.append(result)
-            retry.append(result.index)
-            wait_ms = max(wait_ms, round((failed.retry_after_seconds or 0) * 1000))
-        else:
-            stand.append(result)
-            fatal = fatal or node.on_error == "fail"
-    policy = node.document.on_unknown_outcome
-    asked = False
-    if unknown:
-        if policy == "retry" and run.retries + 1 < max(node.document.retry.attempts, UNKNOWN_TRIES):
-            retry += unknown
-        elif policy != "ask":
-            fatal = fatal or node.on_error == "fail"
-        asked = policy == "ask" and not fatal
-        course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=unknown, asked=asked))
-    standing = {**run.settled, **{result.index: result for result in stand}}
+    found = _sort(node, run, results)
+    asked = bool(found.unknown) and _outcome_unknown(course, node, run, found)
     done = {result.index for result in results}
-    still_open = asked or retry or any(index not in done for index in (*run.in_flight, *run.retry, *run.asked))
-    if fatal or not still_open:
+    open_still = any(index not in done for index in (*run.in_flight, *run.retry, *run.asked))
+    if found.fatal or not (asked or found.retry or open_still):
+        standing = {**run.settled, **{result.index: result for result in found.standing}}
         _finish(course, node, run.run, run.delivery, standing, attempts=run.attempt)
         return
-    if stand:
-        course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=stand))
-    if retry:
-        retry_later(course, run, sorted(retry), max(wait_ms, _delay(node, run)))
+    if found.standing:
+        course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=found.standing))
+    if found.retry:
+        retry_later(course, run, sorted(found.retry), max(found.wait_ms, _delay(node, run)))
+
+
+def _sort(node: Node, run: EffectRun, results: list[ItemResult]) -> _Sorted:
+    found = _Sorted()
+    may_retry = run.retries + 1 < node.document.retry.attempts
+    for result in results:
+        failed = _judge(node, run, result)
+        if failed is not None and run.effect_class == "unsafe" and result.error is not None and result.error.unknown:
+            found.unknown.append(result.index)
+            continue
+        found.standing.append(result)
+        if failed is None:
+            continue
+        if failed.retriable and may_retry:
+            found.retry.append(result.index)
+            found.wait_ms = max(found.wait_ms, round((failed.retry_after_seconds or 0) * 1000))
+        elif node.on_error == "fail":
+            found.fatal = True
+    return found
+
+
+def _outcome_unknown(course: Course, node: Node, run: EffectRun, found: _Sorted) -> bool:
+    """Record what nobody knows and do as `on_unknown_outcome` says. Whether a person is asked."""
+    policy = node.document.on_unknown_outcome
+    if policy == "retry" and run.retries + 1 < max(node.document.retry.attempts, UNKNOWN_TRIES):
+        found.retry += found.unknown
+    elif policy != "ask" and node.on_error == "fail":
+        found.fatal = True
+    asked = policy == "ask" and not found.fatal
+    course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=found.unknown, asked=asked))
+    return asked
 
 
 def _judge(node: Node, run: EffectRun, result: ItemResult) -> NodeFailure | None:

@@ -30,9 +30,9 @@ class _Result(msgspec.Struct, array_like=True):
     response: tuple[int, dict[str, str], object] | None
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_job = msgspec.msgpack.Decoder(_Job).decode
-_decode_result = msgspec.msgpack.Decoder(_Result).decode
+_encode = msgspec.json.Encoder().encode
+_decode_job = msgspec.json.Decoder(_Job).decode
+_decode_result = msgspec.json.Decoder(_Result).decode
 
 
 def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None) -> bytes:

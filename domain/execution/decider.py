@@ -78,6 +78,8 @@ def _start(
     if graph.trigger(command.trigger_node) is None:
         why = f"{command.trigger_node[:100]!r} is no trigger of this workflow version, or it is disabled"
         return Decision([], None, rejected("unknown_trigger", why))
+    if not all(type(item.get("json")) is dict for item in command.items):
+        return Decision([], None, rejected("invalid_input", 'every item must be {"json": {…}} with an object in it'))
     course = Course(Execution(execution_id), graph, now, clock)
     course.emit(
         ExecutionQueued(

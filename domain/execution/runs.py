@@ -80,6 +80,8 @@ def perform(node: Node, deliveries: tuple[Delivery, ...], run: int, scope: Scope
         return operation.run(Run(items, scope, inputs_of(node, deliveries)))
     except (ExpressionError, NodeFailure) as error:
         return failed_output(len(items), error.code, error.message)
+    except RecursionError:
+        return failed_output(len(items), "data_too_deep", "the data is nested too deeply for this node")
 
 
 def failed_output(count: int, code: str, message: str) -> Output:

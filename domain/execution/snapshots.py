@@ -1,4 +1,7 @@
-"""States as bytes, for checkpoints and for executions that are parked: msgpack, versioned, each item list once."""
+"""States as bytes, for checkpoints and for executions that are parked: versioned JSON arrays, each item list once.
+
+JSON, not MessagePack: users' data may hold whole numbers beyond 64 bits, which only JSON can.
+"""
 
 from collections import deque
 from typing import Any
@@ -72,8 +75,8 @@ class _Snapshot(msgspec.Struct, array_like=True):
     lists: list[Items]
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Snapshot).decode
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Snapshot).decode
 
 
 class _Lists:

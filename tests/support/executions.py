@@ -74,7 +74,7 @@ def failed(index: int, code: str = "connect", *, retriable: bool = True, unknown
 
 def view(state: Execution) -> Any:
     """A state as plain values without the sharing of lists: equal for states that behave alike."""
-    packed = msgspec.msgpack.decode(snapshot(state))
+    packed = msgspec.json.decode(snapshot(state))
     lists = packed[-1]
 
     def open_lists(value: Any) -> Any:

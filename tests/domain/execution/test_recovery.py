@@ -112,6 +112,13 @@ def test_a_parked_execution_is_small() -> None:
     assert len(snapshot(run.state)) <= 1_500
 
 
+def test_numbers_beyond_64_bits_survive() -> None:
+    document = workflow([node("start", "manual"), node("w", "wait", {"seconds": 60})], "start -> w")
+    run = Run(document).start([{"n": 10**30, "x": 1.0}]).restart().pass_time(60_000)
+    assert run.output == [{"json": {"n": 10**30, "x": 1.0}}]
+    assert type(run.output[0]["json"]["x"]) is float
+
+
 def test_a_closed_execution_holds_nothing() -> None:
     run = Run(workflow([node("start", "manual"), node("e", "noop")], "start -> e")).start([{"x": "y" * 10_000}])
     assert run.state is not None
@@ -145,4 +152,4 @@ def test_an_impossible_history_is_named() -> None:
     with pytest.raises(ImpossibleHistory):
         fold(None, [NodeCompleted(node="e", run=3, outputs={})], graph, execution_id=EXECUTION)
     with pytest.raises(ImpossibleHistory):
-        restore(b"\x93\x01\x02\x03", graph)
+        restore(b"[1, 2, 3]", graph)

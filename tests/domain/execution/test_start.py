@@ -48,6 +48,7 @@ def test_what_cannot_start() -> None:
     assert outcome(start(), None, None) == ("rejected", "unknown_workflow_version")
     assert outcome(start(trigger_node="end"), None, graph) == ("rejected", "unknown_trigger")
     assert outcome(start(trigger_node="nobody"), None, graph) == ("rejected", "unknown_trigger")
+    assert outcome(start(items=[{"json": [1]}]), None, graph) == ("rejected", "invalid_input")
     assert outcome(CancelExecution(), None, graph) == ("rejected", "unknown_execution")
 
 

@@ -193,7 +193,6 @@ def test_stop_and_error_says_why() -> None:
 
 
 def test_respond_answers_once_and_hands_on() -> None:
-    body = "{{ $json }}"
     document = workflow(
         [
             node("start", "manual"),
