@@ -22,6 +22,7 @@ from services.api.reads import READS_AWAY
 COMMIT_TOPICS = (Topic.EVENTS, Topic.EXECUTIONS)
 ANSWER_SECONDS = 15.0
 _READ_SECONDS = 5.0
+_ANCHOR_SPAN = 4096
 
 _AWAY: tuple[type[BaseException], ...] = (LogError, *READS_AWAY)
 
@@ -255,17 +256,17 @@ async def find_anchor(reader: Reader, slot: Slot, fence: Fence) -> int:
         return fence.epoch.offset
     epoch, n = fence.epoch.header(), b"%d" % (fence.next_n - 1)
     span, end = 1, fence.next_offset
-    while end > fence.epoch.offset:
+    while end > fence.epoch.offset and span <= _ANCHOR_SPAN:
         start = max(end - span, fence.epoch.offset)
         try:
             records = await read_range(reader, slot, start, end)
         except OffsetOutOfRange:
-            return -1
+            break
         for record in reversed(records):
             if header(record.headers, "e") == epoch and header(record.headers, "n") == n:
                 return record.offset
         end, span = start, span * 8
-    return -1
+    return fence.epoch.offset
 
 
 async def read_range(reader: Reader, slot: Slot, start: int, end: int) -> Sequence[Record]:

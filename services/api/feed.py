@@ -135,9 +135,15 @@ class Feed:
             FEED_CLIENTS.dec()
             self._leave(subscriber)
 
-    def _join(self, subscriber: Subscriber) -> dict[Slot, int]:
-        """From here on (no await between reading the places and joining) the live stream serves it."""
-        subscriber.since = {slot: place.fence.next_offset for slot, place in self._follower.places.items()}
+    def _join(self, subscriber: Subscriber, past: "Past | None" = None) -> dict[Slot, int]:
+        """From here on (no await between reading the places and joining) the live stream serves it.
+
+        After a restart this process may stand behind what the client has seen: that is not told again.
+        """
+        subscriber.since = {
+            slot: place.fence.next_offset if past is None else max(place.fence.next_offset, past.next_offset(slot))
+            for slot, place in self._follower.places.items()
+        }
         self._subscribers.setdefault(subscriber.workspace.encode(), set()).add(subscriber)
         return subscriber.since
 
@@ -191,8 +197,8 @@ class Feed:
             joined = False
             while True:
                 lag = past.lag({slot: place.fence.next_offset for slot, place in self._follower.places.items()})
-                if not joined and lag <= _REGISTER_WITHIN:
-                    past.target = dict(self._join(subscriber))
+                if not joined and lag <= _REGISTER_WITHIN and not past.amid_commit:
+                    past.target = dict(self._join(subscriber, past))
                     joined = True
                 if joined and past.lag(past.target) == 0:
                     return
@@ -218,7 +224,7 @@ class Past:
         self._slots = slots
         self._anchors = list(cursor.anchors)
         self._fences: dict[Slot, Fence] = {}
-        self._done = {slots[cursor.slot]: cursor.done}
+        self._done = {slots[cursor.slot]: cursor.done} if cursor.done else {}
         self.target: dict[Slot, int] = {}
 
     @staticmethod
@@ -238,6 +244,14 @@ class Past:
     async def close(self) -> None:
         with suppress(LogError):
             await self._reader.close()
+
+    @property
+    def amid_commit(self) -> bool:
+        """Whether there is a commit of which the client knows some events but not all."""
+        return bool(self._done)
+
+    def next_offset(self, slot: Slot) -> int:
+        return self._fences[slot].next_offset
 
     def lag(self, target: dict[Slot, int]) -> int:
         """How many records are missing up to `target`."""

@@ -291,7 +291,7 @@ function placesOf(nodes, connections) {
   columns.forEach((column, number) => column.forEach((id) => places.set(id, {
     x: EDGE + number * (WIDTH + ACROSS), y: middle + rank.get(id) * (HEIGHT + DOWN),
   })));
-  const width = 2 * EDGE + columns.length * (WIDTH + ACROSS) - ACROSS;
+  const width = 2 * EDGE + columns.length * (WIDTH + ACROSS) - ACROSS + (back.size ? 16 : 0);
   const height = 2 * EDGE + tallest * (HEIGHT + DOWN) - DOWN + (back.size ? 34 : 0);
   return { places, back, width, height };
 }

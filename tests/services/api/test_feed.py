@@ -11,8 +11,11 @@ import pytest
 import websockets
 
 from infra.log.port import Topic
+from schemas.fence import Fence
 from services.api import feed as feed_module
+from services.api.answers import COMMIT_TOPICS, Follower, Place
 from services.api.cursors import Cursor, InvalidCursor, encode_cursor
+from services.api.frames import Wish
 from tests.services.api.conftest import Api
 from tests.services.api.test_executions import deploy
 
@@ -114,6 +117,48 @@ async def test_resuming_joins_the_live_stream_without_gap_or_double(api: Api) ->
         seen += [frame["execution_id"] for frame in await take(connection, len(ids) - len(seen))]
         await nothing_more(connection)
     assert sorted(seen) == sorted(ids)
+
+
+async def test_after_a_restart_nothing_is_told_twice(api: Api) -> None:
+    """The new process stands where the projector stood, behind what the client has seen."""
+    workflow, _ = await deploy(api)
+    async with connected(api) as connection:
+        for number in range(4):
+            await api.client.execute(workflow, {"n": number})
+        frames = await take(connection, 16)
+    for place in (5, 11, 15):
+        follower = Follower(api.log, api.parts.reads.fences)
+        follower.places = {
+            (topic, partition): Place(Fence()) for topic in COMMIT_TOPICS for partition in range(api.log.partitions)
+        }
+        follower.ready.set()
+        feed = feed_module.Feed(api.log, follower, api.parts.positions, api.parts.reads)
+        follower.listeners.interested.append(feed.interested)
+        follower.listeners.commit.append(feed.put)
+        client = feed.open(api.workspace, Wish(), Cursor.decode(frames[place]["cursor"], 4))
+        seen: list[dict[str, Any]] = []
+
+        async def collect(client: Any = client, seen: list[dict[str, Any]] = seen) -> None:
+            async for frame in client:
+                seen.append(json.loads(frame))  # noqa: PERF401
+
+        collecting = asyncio.create_task(collect())
+        while not feed.interested(api.workspace.encode()):
+            await asyncio.sleep(0)
+        tasks = [collecting, asyncio.create_task(feed.run()), asyncio.create_task(follower.run())]
+        last = await api.client.execute(workflow, {})
+        async with asyncio.timeout(10):
+            while not seen or (seen[-1]["execution_id"], seen[-1]["type"]) != (last["execution_id"], ALL[-1]):
+                await asyncio.sleep(0.005)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        extra = [frame for frame in seen if frame["execution_id"] == last["execution_id"]]
+        assert [frame["type"] for frame in extra] == ALL
+        rest = [frame for frame in seen if frame["execution_id"] != last["execution_id"]]
+        assert by_stream(rest) == by_stream(known := frames[place + 1 :]), (place, len(rest), len(known))
+        async with connected(api, f"cursor={frames[-1]['cursor']}") as connection:
+            frames += [frame for frame in await take(connection, 4) if frame["type"] in ALL]
 
 
 async def test_only_the_own_workspace_is_told(api: Api) -> None:
