@@ -79,23 +79,23 @@ class Health:
     async def _check_readers(self) -> dict[str, Component]:
         answered = await self._reads.answered()
         fences = await self._reads.fences()
-        undecided = unprojected = 0
-        owned = 0
-        for topic in COMMIT_TOPICS:
-            inputs = Topic(INPUT_TOPIC[topic])
-            for number in range(self._log.partitions):
-                place = self._follower.places.get((topic, number))
-                owned += place is not None and place.fence.epoch is not None
-                fence = fences.get((topic, number))
-                unprojected += await self._log.end_offset(topic, number) - (fence.next_offset if fence else 0)
-                undecided += await self._log.end_offset(inputs, number) - answered.get((inputs, number), 0)
+        unprojected = owned = 0
+        for slot, place in self._follower.places.items():
+            owned += place.fence.epoch is not None
+            fence = fences.get(slot)
+            unprojected += max(0, place.fence.next_offset - (fence.next_offset if fence else 0))
+        inputs = [
+            (Topic(INPUT_TOPIC[topic]), number) for topic in COMMIT_TOPICS for number in range(self._log.partitions)
+        ]
+        ends = await asyncio.gather(*(self._log.end_offset(*slot) for slot in inputs))
+        undecided = sum(max(0, end - answered.get(slot, 0)) for slot, end in zip(inputs, ends, strict=True))
         total = len(COMMIT_TOPICS) * self._log.partitions
         progress = (sum(answered.values()),)
         worker: Component = {
             "ok": owned == total and not self._stuck("worker", undecided, progress),
             "partitions_owned": owned,
             "partitions": total,
-            "inputs_waiting": max(undecided, 0),
+            "inputs_waiting": undecided,
         }
         if owned < total:
             worker["detail"] = "no worker has taken these partitions yet"
@@ -104,7 +104,7 @@ class Health:
         reached = tuple(sorted(fence.next_offset for fence in fences.values()))
         projector: Component = {
             "ok": not self._stuck("projector", unprojected, reached),
-            "records_waiting": max(unprojected, 0),
+            "records_waiting": unprojected,
         }
         return {"worker": worker, "projector": projector}
 

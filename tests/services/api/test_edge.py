@@ -9,6 +9,11 @@ import pytest
 from fastapi.routing import APIRoute
 
 from infra.telemetry.metrics import ACCEPTED
+from schemas.fence import Fence
+from services.api import answers as answers_module
+from services.api import commands as commands_module
+from services.api import health as health_module
+from services.api.answers import COMMIT_TOPICS, Follower, Place
 from services.api.app import make_framework
 from services.api.bodies import MAX_JSON_DEPTH, parse_json
 from services.api.idempotency import identify
@@ -141,6 +146,58 @@ async def test_health_names_every_component(api: Api) -> None:
             body = await answer.json()
         assert body["components"]["log"]["ok"] is False
         api.log.set_down(False)
+
+
+async def test_a_worker_that_decides_nothing_is_seen(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "STUCK_SECONDS", 0.05)
+    workflow = (await api.client.create(document()))["id"]
+    api.worker.gate.clear()
+    await api.client.execute(workflow, {})
+    for _ in range(50):
+        await asyncio.sleep(0.1)
+        components = await api.parts.health.components()
+        if not components["worker"]["ok"]:
+            break
+    assert components["worker"]["inputs_waiting"] == 1
+    assert components["worker"]["ok"] is False
+    assert components["projector"]["ok"] is True
+    api.worker.gate.set()
+
+
+async def test_too_many_that_wait_for_the_log_are_turned_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, path = await api.client.deploy(document())
+    monkeypatch.setattr(commands_module, "MAX_WAITING", 0)
+    status, headers, problem = await api.client.send("POST", path, json={})
+    assert (status, headers["retry-after"], problem["code"]) == (503, "1", "unavailable")
+    monkeypatch.undo()
+    assert (await api.client.send("POST", path, json={}))[0] == 202
+
+
+async def test_an_answer_that_does_not_come_is_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_module.await_reply, "__defaults__", (0.05,))
+    api.worker.gate.clear()
+    status, headers, problem = await api.client.send("POST", "/api/v1/workflows", json=document())
+    assert (status, headers["retry-after"], problem["code"]) == (503, "1", "unavailable")
+    api.worker.gate.set()
+
+
+async def test_a_follower_whose_place_was_cut_starts_afresh(api: Api) -> None:
+    await api.client.create(document())
+    follower = Follower(api.log, api.parts.reads.fences)
+    slots = [(topic, number) for topic in COMMIT_TOPICS for number in range(api.log.partitions)]
+    follower.places = {slot: Place(Fence()) for slot in slots}
+    lost = asyncio.Event()
+    follower.listeners.lost.append(lost.set)
+    for topic, number in slots:
+        await api.log.delete_before(topic, number, await api.log.end_offset(topic, number))
+    following = asyncio.create_task(follower.run())
+    async with asyncio.timeout(10):
+        await lost.wait()
+        await follower.ready.wait()
+    for slot in slots:
+        assert follower.places[slot].fence.next_offset == await api.log.end_offset(*slot)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_metrics_count_what_was_accepted(api: Api) -> None:
