@@ -1,9 +1,13 @@
 """Deliveries, and the nodes that gather them: merges in rounds, loops in iterations (semantics, rules 3 to 12)."""
 
+from collections.abc import Sequence
+
 from domain.execution.events import Items
 from domain.execution.state import Delivery, Execution, LoopHold, MergeHold, Ready
 from domain.workflow.graph import Graph, Node
 from domain.workflow.reachability import LOOP_PORT
+
+_BACK = (LOOP_PORT,)
 
 
 def deliver(state: Execution, graph: Graph, node: Node, run: int, outputs: dict[str, Items]) -> None:
@@ -34,19 +38,51 @@ def look(state: Execution, graph: Graph) -> None:
     """After a finished run: queue every gathering node that may run; if all only wait for each other, force one."""
     if not state.merges and not state.loops:
         return
+    seen = _Sight(state)
     for node in graph.gathering:
         if node.kind == "merge":
-            _look_at_merge(state, graph, node)
+            _look_at_merge(state, graph, node, seen)
         else:
-            _look_at_loop(state, graph, node)
+            _look_at_loop(state, graph, node, seen)
     if not state.queue and not state.effects and not state.waits:
         _force(state, graph)
 
 
-def _look_at_merge(state: Execution, graph: Graph, node: Node) -> None:
+class _Sight:
+    """Masks of what is alive, and of the loops whose batch is out. Queueing a gathering node leaves it alive, so the
+    first holds for the whole look; a loop that is queued has no batch out any more."""
+
+    __slots__ = ("alive", "out")
+
+    def __init__(self, state: Execution) -> None:
+        alive = out = 0
+        for ready in state.queue:
+            alive |= 1 << ready.node
+        for node, _ in state.effects:
+            alive |= 1 << node
+        for node, _ in state.waits:
+            alive |= 1 << node
+        for node in state.merges:
+            alive |= 1 << node
+        for node, hold in state.loops.items():
+            if hold.alive():
+                alive |= 1 << node
+            if hold.out and not hold.queued:
+                out |= 1 << node
+        self.alive = alive
+        self.out = out
+
+    def can_come(self, graph: Graph, node: Node, ports: Sequence[str]) -> bool:
+        """Whether something alive can reach one of these inputs (rule 9)."""
+        reachability = graph.reachability
+        closed = self.out & reachability.enclosing[node.index]
+        return any(self.alive & reachability.reaching(node.index, port, closed) for port in ports)
+
+
+def _look_at_merge(state: Execution, graph: Graph, node: Node, seen: _Sight) -> None:
     while (hold := state.merges.get(node.index)) is not None:
         missing = [port for port in node.inputs if port not in hold]
-        if missing and _can_come(state, graph, node, missing):
+        if missing and seen.can_come(graph, node, missing):
             return
         _run_merge(state, node, hold)
 
@@ -65,14 +101,14 @@ def _run_merge(state: Execution, node: Node, hold: MergeHold) -> None:
     enqueue(state, node.index, tuple(round_))
 
 
-def _look_at_loop(state: Execution, graph: Graph, node: Node) -> None:
+def _look_at_loop(state: Execution, graph: Graph, node: Node, seen: _Sight) -> None:
     hold = state.loops.get(node.index)
     if hold is None or hold.queued:
         return
-    if hold.out:
-        if not _can_come(state, graph, node, [LOOP_PORT]):
-            _run_loop(state, node, hold)
-    elif hold.entries or (hold.collected and not _can_come(state, graph, node, [LOOP_PORT])):
+    if not hold.out and hold.entries:
+        _run_loop(state, node, hold)
+    elif (hold.out or hold.collected) and not seen.can_come(graph, node, _BACK):
+        seen.out &= ~(1 << node.index)
         _run_loop(state, node, hold)
 
 
@@ -103,36 +139,6 @@ def loop_finished(state: Execution, node: int, batch: Items | None) -> None:
     hold.collected = []
     if not hold.entries:
         del state.loops[node]
-
-
-def _can_come(state: Execution, graph: Graph, node: Node, ports: list[str]) -> bool:
-    """Whether something alive can reach one of these inputs (rule 9)."""
-    closed = 0
-    enclosing = graph.reachability.enclosing[node.index]
-    if enclosing:
-        for loop, hold in state.loops.items():
-            if hold.out and not hold.queued and enclosing >> loop & 1:
-                closed |= 1 << loop
-    alive = _alive(state)
-    reaching = graph.reachability.reaching
-    return any(alive & reaching(node.index, port, closed) for port in ports)
-
-
-def _alive(state: Execution) -> int:
-    """The mask of the nodes that may still put something out."""
-    mask = 0
-    for ready in state.queue:
-        mask |= 1 << ready.node
-    for node, _ in state.effects:
-        mask |= 1 << node
-    for node, _ in state.waits:
-        mask |= 1 << node
-    for node in state.merges:
-        mask |= 1 << node
-    for node, hold in state.loops.items():
-        if hold.alive():
-            mask |= 1 << node
-    return mask
 
 
 def _force(state: Execution, graph: Graph) -> None:

@@ -9,6 +9,9 @@ from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import MAIN, Failure, Merge, Output, Pure, Run
 from domain.workflow.graph import ERROR, Graph, Node
 
+MAX_ITEMS = 100_000
+"""Items that one run may put out: merges can multiply what they get."""
+
 
 def scope_of(state: Execution, graph: Graph, clock: int, step_limit: int) -> Scope:
     """The scope for the runs of one decision; items and run index are set for each of them."""
@@ -74,14 +77,23 @@ def perform(node: Node, deliveries: tuple[Delivery, ...], run: int, scope: Scope
     operation = node.operation
     try:
         if isinstance(operation, Pure):
-            return operation.run(Run(items, scope))
-        assert isinstance(operation, Merge)
-        scope.json = {}
-        return operation.run(Run(items, scope, inputs_of(node, deliveries)))
+            output = operation.run(Run(items, scope))
+        else:
+            assert isinstance(operation, Merge)
+            inputs = inputs_of(node, deliveries)
+            if operation.cost(inputs) > MAX_ITEMS:
+                return _too_many(len(items))
+            scope.json = {}
+            output = operation.run(Run(items, scope, inputs))
+        return output if sum(map(len, output.ports.values())) <= MAX_ITEMS else _too_many(len(items))
     except (ExpressionError, NodeFailure) as error:
         return failed_output(len(items), error.code, error.message)
     except RecursionError:
         return failed_output(len(items), "data_too_deep", "the data is nested too deeply for this node")
+
+
+def _too_many(count: int) -> Output:
+    return failed_output(count, "too_many_items", f"a run may put out {MAX_ITEMS} items at most")
 
 
 def failed_output(count: int, code: str, message: str) -> Output:

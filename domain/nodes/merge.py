@@ -11,7 +11,7 @@ from domain.nodes.parameters import Parameter, Parameters
 from domain.nodes.paths import read_path, split_path
 
 MODES = ("append", "combine_by_position", "combine_by_fields", "combine_all", "choose")
-MAX_COMBINATIONS = 100_000
+MAX_PAIRS = 100_000
 
 Inputs = Mapping[str, Items]
 
@@ -64,9 +64,6 @@ def _combinations(inputs: Inputs) -> int:
 
 
 def _combine_all(run: Run) -> Output:
-    count = _combinations(run.inputs)
-    if count > MAX_COMBINATIONS:
-        raise NodeFailure("too_many_items", f"{count} combinations are more than the {MAX_COMBINATIONS} allowed")
     combined: list[tuple[Item, ...]] = [()]
     for items in run.inputs.values():
         combined = [(*before, item) for before in combined for item in items]
@@ -98,8 +95,8 @@ def _joined(left: Items, right: Items, paths: list[tuple[str, ...]], join: str) 
     for item in left:
         key = _key(item, paths)
         matches = places.get(key, ()) if key is not None else ()
-        if len(made) + len(matches) > MAX_COMBINATIONS:
-            raise NodeFailure("too_many_items", f"more than {MAX_COMBINATIONS} pairs of items match")
+        if len(made) + len(matches) > MAX_PAIRS:
+            raise NodeFailure("too_many_items", f"more than {MAX_PAIRS} pairs of items match")
         made.extend(_spread((item, right[index])) for index in matches)
         if matches:
             paired.update(matches)

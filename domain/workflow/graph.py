@@ -118,9 +118,11 @@ def compile_workflow(document: WorkflowDocument) -> Graph:
         _check_cycles(document, reachability, problems)
     if problems:
         raise InvalidDocument(problems)
-    for position, (source, output, target, input_) in enumerate(links):
-        node = nodes[source]
-        node.links = (*node.links, Link(output, target, input_, position in reachability.back))
+    outgoing: dict[int, list[Link]] = {}
+    for position, (source, output, target, port) in enumerate(links):
+        outgoing.setdefault(source, []).append(Link(output, target, port, position in reachability.back))
+    for source, ways in outgoing.items():
+        nodes[source].links = tuple(ways)
     return Graph(document, [nodes[index] for index in range(len(document.nodes))], reachability)
 
 
@@ -228,10 +230,12 @@ def _checked_links(document: WorkflowDocument, nodes: Mapping[int, Node], proble
         seen.setdefault(link, position)
         _check_ports(connection, nodes[source], nodes[target], path, problems)
         links.append(link)
+    connected: dict[int, set[str]] = {}
+    for _, _, target, port in links:
+        connected.setdefault(target, set()).add(port)
     for node in nodes.values():
         if node.kind == "merge":
-            connected = {link[3] for link in links if link[2] == node.index}
-            node.inputs = tuple(sorted(connected, key=_input_number))
+            node.inputs = tuple(sorted(connected.get(node.index, ()), key=_input_number))
             _check_merge(node, f"nodes[{node.index}]", problems)
     return links
 

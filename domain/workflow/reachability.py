@@ -10,6 +10,7 @@ IndexedLink = tuple[int, str, int, str]
 """(source, output port, target, input port)"""
 
 LOOP_PORT = "loop"
+_KEPT = 10_000  # masks; which loops are closed varies, and nested loops have many combinations
 
 
 class Reachability:
@@ -28,11 +29,11 @@ class Reachability:
         self.back: frozenset[int] = frozenset(
             position for loop in sorted(loops) for position in _back_links(loop, links, successors)
         )
-        self._sources: dict[tuple[int, str], tuple[int, ...]] = {}
+        self._sources: dict[tuple[int, str], list[int]] = {}
         for position, (source, _, target, port) in enumerate(links):
             key = (target, LOOP_PORT) if position in self.back else (target, port)
             if target not in loops or position in self.back:
-                self._sources[key] = (*self._sources.get(key, ()), source)
+                self._sources.setdefault(key, []).append(source)
         self._masks: dict[tuple[int, str, int], int] = {}
         self.enclosing = [0] * count
         for loop in loops:
@@ -47,6 +48,8 @@ class Reachability:
         key = (node, port, closed)
         mask = self._masks.get(key)
         if mask is None:
+            if len(self._masks) >= _KEPT:
+                self._masks.clear()
             mask = self._masks[key] = _reach(
                 self._sources.get((node, port), ()), self._predecessors, closed | 1 << node
             )

@@ -1,5 +1,6 @@
 """Each node type beyond the golden vectors: what it puts out for which items."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -182,6 +183,18 @@ def test_merge_refuses_to_explode() -> None:
         "i2 -> m.input2",
     )
     run = Run(document).start([names])
+    while run.status == "running":
+        run.compute()
+    assert run.error.code == "too_many_items"
+
+
+def test_merges_that_double_what_they_get_come_to_an_end() -> None:
+    names = ["start", *(f"m{number}" for number in range(30))]
+    links = []
+    for source, target in pairwise(names):
+        links += [f"{source} -> {target}.input1", f"{source} -> {target}.input2"]
+    document = workflow([node("start", "manual"), *(node(name, "merge") for name in names[1:])], *links)
+    run = Run(document).start([{}])
     while run.status == "running":
         run.compute()
     assert run.error.code == "too_many_items"
