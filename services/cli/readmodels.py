@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,11 +62,19 @@ def verify(as_json: Json = False) -> None:
 
     report = asyncio.run(work())
     if as_json:
-        print_json({"ok": report.ok} | asdict(report))
+        shown = {each.name: getattr(report, each.name) for each in fields(report)}  # asdict breaks a Counter
+        print_json({"ok": report.ok} | shown | {"differences": [asdict(each) for each in report.differences]})
     else:
         _print_report(report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _as_json(report: "VerifyReport") -> dict[str, Any]:
+    # Field by field: asdict makes nonsense of a Counter.
+    fields = {name: getattr(report, name) for name in ("commits", "void", "events", "executions", "seconds")}
+    counts = {name: dict(getattr(report, name)) for name in ("statuses", "rows", "found")}
+    return {"ok": report.ok, **fields, **counts, "differences": [asdict(each) for each in report.differences]}
 
 
 def _print_report(report: "VerifyReport") -> None:
