@@ -122,7 +122,7 @@ class Cluster:
         child = await asyncio.create_subprocess_exec(
             *LINKFLOW,
             *args,
-            env=environment(self.command_settings()),
+            env=environment(self.settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -135,9 +135,6 @@ class Cluster:
             await child.wait()
             raise AssertionError(f"linkflow {' '.join(args)} did not end within {within} s") from None
         return child.returncode or 0, out.decode(), err.decode()
-
-    def command_settings(self) -> dict[str, str]:
-        return self.settings
 
 
 class Roles(Cluster):

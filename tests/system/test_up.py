@@ -1,5 +1,6 @@
 """`linkflow up` as its user knows it: one command, one Ctrl-C, and nothing left behind in between."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -18,6 +19,10 @@ async def test_up_serves_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
         workflow, path = await cluster.client.deploy(echo())
         accepted = await start_many(cluster.client, path, 20)
         assert await all_ended(cluster.client, workflow, accepted.values(), within=20) == {"completed": 20}
+        for command in (("verify",), ("rebuild", "all"), ("verify",)):
+            code, out, err = await cluster.cli(*command, "--json")
+            assert code == 0, out + err
+        assert json.loads(out)["statuses"] == {"completed": 20}
         roles = cluster.linkflow_processes()
         assert {"api", "worker", "projector", "db"} <= roles.keys()
         below = [process for processes in roles.values() for process in processes]
