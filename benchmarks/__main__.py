@@ -64,11 +64,7 @@ async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report
 
     async def on_fresh(work: Work, broker: KafkaBroker | None) -> None:
         async with product(broker, **settings) as fresh:
-            try:
-                await work(fresh, report)
-            except BaseException:
-                fresh.cluster.show()
-                raise
+            await work(fresh, report)
 
     async def throughput(fresh: Product, report: Report) -> None:
         if "start" in chosen:

@@ -111,6 +111,16 @@ class Cluster:
                 await asyncio.sleep(0.02)
         raise AssertionError(f"not ready within {within} s: {last}")
 
+    async def _key_known(self, within: float = 20.0) -> None:
+        """The api registers the first key through the log: wait until it is accepted."""
+        async with Client(self.url, self.key) as client:
+
+            async def known() -> bool:
+                status, _, _ = await client.send("GET", "/api/v1/workflows")
+                return status == 200
+
+            await eventually(known, lambda: "the first API key is not accepted", within=within)
+
     def _check_alive(self) -> None:
         """A role may end and be started again by its supervisor; without one its end is an error."""
         for process in self.processes.values():
@@ -176,16 +186,6 @@ class Roles(Cluster):
         await self.ready()
         await self._key_known()
 
-    async def _key_known(self, within: float = 20.0) -> None:
-        """The api registers the first key through the log: wait until it is accepted."""
-        async with Client(self.url, self.key) as client:
-
-            async def known() -> bool:
-                status, _, _ = await client.send("GET", "/api/v1/workflows")
-                return status == 200
-
-            await eventually(known, lambda: "the first API key is not accepted", within=within)
-
     def start_all(self) -> None:
         """Start what does not run."""
         for process in self.processes.values():
@@ -227,6 +227,7 @@ class Up(Cluster):
     async def start(self) -> None:
         self.supervisor.start()
         await self.ready()
+        await self._key_known()
         self.remember()
 
     def remember(self) -> list[psutil.Process]:
