@@ -24,9 +24,9 @@ _STYLES = {"running": "green", "starting": "cyan", "waiting": "bold red", "stopp
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of a process and its descendants: resident bytes (shared pages counted in each), CPU seconds so far."""
+    """Of a process and its descendants: bytes of memory (shared pages divided among users), CPU seconds so far."""
 
-    rss: int
+    memory: int
     cpu: float
 
 
@@ -77,7 +77,7 @@ class LiveTable:
             str(pid or ""),
             Text(child.state, style=_STYLES.get(child.state, "")),
             str(child.restarts or ""),
-            f"{usage.rss / 2**20:.0f} MiB" if usage else "",
+            f"{usage.memory / 2**20:.0f} MiB" if usage else "",
             self._share(child.name, usage),
             Text(child.reason[:80], style="dim"),
         ]
@@ -107,6 +107,17 @@ def usage_of(pid: int) -> Usage | None:
         except OSError:
             continue
         found = True
-        total += int(fields[21]) * _PAGE
+        total += _proportional_bytes(each) or int(fields[21]) * _PAGE
         cpu += (int(fields[11]) + int(fields[12])) / _TICKS
     return Usage(total, cpu) if found else None
+
+
+def _proportional_bytes(pid: int) -> int:
+    """0 where the kernel does not say."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
