@@ -76,47 +76,47 @@ async def test_keys_are_taken_both_ways_and_may_end(api: Api) -> None:
             assert answer.status == 401
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", "/api/v1/nothing", 404, "not_found"),
-        ("GET", "/api/v1/workflows/", 404, "not_found"),
-        ("DELETE", "/api/v1/executions", 405, "method_not_allowed"),
-        ("GET", f"/api/v1/workflows/{SOME}/execute", 405, "method_not_allowed"),
-        ("GET", f"/api/v1/workflows/{SOME}", 404, "not_found"),
-        ("GET", "/api/v1/workflows/not-an-id", 404, "not_found"),
-        ("GET", "/api/v1/workflows/%00", 404, "not_found"),
-        ("GET", f"/api/v1/workflows/{SOME}/versions/x", 422, "invalid_parameters"),
-        ("GET", f"/api/v1/workflows/{SOME}/versions/99999999999", 422, "invalid_parameters"),
-        ("GET", f"/api/v1/executions/{SOME}", 404, "not_found"),
-        ("POST", "/webhooks/nobody", 404, "unknown_webhook"),
-    ],
-)
-async def test_errors_are_problem_documents(api: Api, method: str, path: str, status: int, code: str) -> None:
-    found, headers, problem = await api.client.send(method, path, headers={"X-Request-ID": "mine-1"})
-    assert (found, problem["code"], problem["status"]) == (status, code, status)
-    assert headers["content-type"] == "application/problem+json"
-    assert problem["request_id"] == headers["x-request-id"] == "mine-1"
-    assert {"type", "title", "detail", "errors"} <= problem.keys()
-    if status == 405:
-        assert headers["allow"]
+ERRORS = [
+    ("GET", "/api/v1/nothing", 404, "not_found"),
+    ("GET", "/api/v1/workflows/", 404, "not_found"),
+    ("DELETE", "/api/v1/executions", 405, "method_not_allowed"),
+    ("GET", f"/api/v1/workflows/{SOME}/execute", 405, "method_not_allowed"),
+    ("GET", f"/api/v1/workflows/{SOME}", 404, "not_found"),
+    ("GET", "/api/v1/workflows/not-an-id", 404, "not_found"),
+    ("GET", "/api/v1/workflows/%00", 404, "not_found"),
+    ("GET", f"/api/v1/workflows/{SOME}/versions/x", 422, "invalid_parameters"),
+    ("GET", f"/api/v1/workflows/{SOME}/versions/99999999999", 422, "invalid_parameters"),
+    ("GET", f"/api/v1/executions/{SOME}", 404, "not_found"),
+    ("POST", "/webhooks/nobody", 404, "unknown_webhook"),
+]
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        (b"", 400, "malformed_json"),
-        (b"{", 400, "malformed_json"),
-        (b"[]", 422, "wrong_type"),
-        (b'{"name": 5, "nodes": []}', 422, "invalid_workflow"),
-        (b'{"name": "x", "nodes": [{"id": "a", "type": "no_such"}]}', 422, "invalid_workflow"),
-    ],
-)
-async def test_bad_documents(api: Api, body: bytes, status: int, code: str) -> None:
-    found, _, problem = await api.client.send("POST", "/api/v1/workflows", data=body)
-    assert (found, problem["code"]) == (status, code)
-    if code == "invalid_workflow":
-        assert problem["errors"][0]["path"]
+async def test_errors_are_problem_documents(api: Api) -> None:
+    for method, path, status, code in ERRORS:
+        found, headers, problem = await api.client.send(method, path, headers={"X-Request-ID": "mine-1"})
+        assert (found, problem["code"], problem["status"]) == (status, code, status), path
+        assert headers["content-type"] == "application/problem+json"
+        assert problem["request_id"] == headers["x-request-id"] == "mine-1"
+        assert {"type", "title", "detail", "errors"} <= problem.keys()
+        if status == 405:
+            assert headers["allow"]
+
+
+BAD_DOCUMENTS = [
+    (b"", 400, "malformed_json"),
+    (b"{", 400, "malformed_json"),
+    (b"[]", 422, "wrong_type"),
+    (b'{"name": 5, "nodes": []}', 422, "invalid_workflow"),
+    (b'{"name": "x", "nodes": [{"id": "a", "type": "no_such"}]}', 422, "invalid_workflow"),
+]
+
+
+async def test_bad_documents(api: Api) -> None:
+    for body, status, code in BAD_DOCUMENTS:
+        found, _, problem = await api.client.send("POST", "/api/v1/workflows", data=body)
+        assert (found, problem["code"]) == (status, code), body
+        if code == "invalid_workflow":
+            assert problem["errors"][0]["path"]
 
 
 async def test_an_unexpected_failure_shows_nothing_of_the_inside(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

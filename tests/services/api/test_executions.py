@@ -95,6 +95,7 @@ async def test_the_same_key_from_fifty_at_once_is_one_execution(api: Api) -> Non
     workflow, _ = await deploy(api)
     answers = await asyncio.gather(*(api.client.execute(workflow, {"n": 1}, key="once") for _ in range(50)))
     [execution] = {answer["execution_id"] for answer in answers}
+    await api.client.execution(execution)  # visible from here on
     assert [each["id"] async for each in api.client.executions()] == [execution]
     again = await api.client.execute(workflow, {"n": 1}, key="once")
     assert again == {"execution_id": execution, "position": None}
@@ -178,6 +179,7 @@ async def test_a_log_that_loses_the_answer_is_503_and_the_key_makes_it_safe(api:
         await api.client.execute(workflow, {"n": 1}, key="k")
     assert unknown.value.status == 503
     again = await api.client.execute(workflow, {"n": 1}, key="k")
+    await api.client.execution(again["execution_id"])
     assert [each["id"] async for each in api.client.executions()] == [again["execution_id"]]
 
 
@@ -195,29 +197,30 @@ async def test_a_log_that_is_away_is_503_and_comes_back(api: Api) -> None:
     assert (await api.client.execution(accepted["execution_id"]))["workflow_id"] == workflow
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code", "path"),
-    [
-        (b'{"input": ', 400, "malformed_json", "byte 10"),
-        (b'{"input": 5}', 422, "wrong_type", "input"),
-        (b'{"input": [1]}', 422, "wrong_type", "input[0]"),
-        (b'{"inputs": {}}', 422, "wrong_type", ""),
-        (b'{"wait": -1}', 422, "wrong_type", "wait"),
-        (b'{"version": "1"}', 422, "wrong_type", "version"),
-        (b'{"version": 99}', 404, "not_found", None),
-        (b'{"input": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "json_too_deep", None),
-        (b'{"input": {"a": "\\ud800"}}', 400, "malformed_json", None),
-        (b"\xff", 400, "malformed_json", None),
-    ],
-)
-async def test_bad_input_says_where(api: Api, body: bytes, status: int, code: str, path: str | None) -> None:
+BAD_INPUT: list[tuple[bytes, int, str, str | None]] = [
+    (b'{"input": ', 400, "malformed_json", "byte 10"),
+    (b'{"input": 5}', 422, "wrong_type", "input"),
+    (b'{"input": [1]}', 422, "wrong_type", "input[0]"),
+    (b'{"inputs": {}}', 422, "wrong_type", ""),
+    (b'{"wait": -1}', 422, "wrong_type", "wait"),
+    (b'{"version": "1"}', 422, "wrong_type", "version"),
+    (b'{"version": 99}', 404, "not_found", None),
+    (b'{"input": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "json_too_deep", None),
+    (b'{"input": {"a": "\\ud800"}}', 400, "malformed_json", None),
+    (b"\xff", 400, "malformed_json", None),
+]
+
+
+async def test_bad_input_says_where(api: Api) -> None:
     workflow, _ = await deploy(api)
-    found, headers, problem = await api.client.send("POST", f"/api/v1/workflows/{workflow}/execute", data=body)
-    assert (found, problem["code"]) == (status, code), problem
-    assert headers["content-type"] == "application/problem+json"
-    assert problem["request_id"] == headers["x-request-id"]
-    if path is not None:
-        assert problem["errors"][0]["path"] == path
+    for body, status, code, path in BAD_INPUT:
+        found, headers, problem = await api.client.send("POST", f"/api/v1/workflows/{workflow}/execute", data=body)
+        assert (found, problem["code"]) == (status, code), problem
+        assert headers["content-type"] == "application/problem+json"
+        assert problem["request_id"] == headers["x-request-id"]
+        if path is not None:
+            assert problem["errors"][0]["path"] == path
+    assert await api.client.statuses(workflow) == {}
 
 
 def test_positions_are_plain_data() -> None:
