@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import asyncpg
 import psutil
 
 from infra.log import open_admin, open_log
@@ -111,16 +112,6 @@ class Cluster:
                 await asyncio.sleep(0.02)
         raise AssertionError(f"not ready within {within} s: {last}")
 
-    async def _key_known(self, within: float = 20.0) -> None:
-        """The api registers the first key through the log: wait until it is accepted."""
-        async with Client(self.url, self.key) as client:
-
-            async def known() -> bool:
-                status, _, _ = await client.send("GET", "/api/v1/workflows")
-                return status == 200
-
-            await eventually(known, lambda: "the first API key is not accepted", within=within)
-
     def _check_alive(self) -> None:
         """A role may end and be started again by its supervisor; without one its end is an error."""
         for process in self.processes.values():
@@ -186,6 +177,18 @@ class Roles(Cluster):
         await self.ready()
         await self._key_known()
 
+    async def _key_known(self) -> None:
+        """The api registers the first key through the log. Asking it too early would be remembered as a wrong key."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+
+            async def known() -> bool:
+                return bool(await connection.fetchval("SELECT count(*) FROM read.api_keys"))
+
+            await eventually(known, lambda: "the first API key is not in the read model", within=READY_WITHIN)
+        finally:
+            await connection.close()
+
     def start_all(self) -> None:
         """Start what does not run."""
         for process in self.processes.values():
@@ -226,9 +229,18 @@ class Up(Cluster):
 
     async def start(self) -> None:
         self.supervisor.start()
+        await self.said_ready()
         await self.ready()
-        await self._key_known()
         self.remember()
+
+    async def said_ready(self) -> None:
+        """Wait for the line that a user waits for (the first key is known by then)."""
+
+        async def said() -> bool:
+            self._check_alive()
+            return any(line.startswith("ready: ") for line in self.supervisor.tail().splitlines())
+
+        await eventually(said, lambda: f"`linkflow up` is not ready:\n{self.supervisor.tail()}", within=READY_WITHIN)
 
     def remember(self) -> list[psutil.Process]:
         """Note all processes below `linkflow up`, so that none escapes at the end."""
