@@ -90,7 +90,11 @@ class Follower:
 
     @contextmanager
     def expect_reply(self, nonce: bytes) -> Iterator[asyncio.Future[Record]]:
-        """The record that answers the command with this nonce. Enter before the append (rule 14)."""
+        """The record that answers the command with this nonce. Enter before the append (rule 14).
+
+        Problem 503 while this process does not follow yet: it could miss the answer.
+        """
+        self._check_ready()
         reply: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._replies[nonce] = reply
         WAITERS.inc()
@@ -103,7 +107,8 @@ class Follower:
 
     @contextmanager
     def expect_stream(self, stream: str) -> Iterator[StreamWaiter]:
-        """The commits of `stream` from here on. Enter before the append."""
+        """The commits of `stream` from here on. Enter before the append. Problem 503 as `expect_reply`."""
+        self._check_ready()
         key = stream.encode()
         waiter = StreamWaiter()
         self._streams.setdefault(key, []).append(waiter)
@@ -116,6 +121,10 @@ class Follower:
             waiters.remove(waiter)
             if not waiters:
                 del self._streams[key]
+
+    def _check_ready(self) -> None:
+        if not self.ready.is_set():
+            raise busy("This process has just started and does not follow the log yet. Try again in a second.")
 
     def anchors(self) -> list[int]:
         """The anchors of all slots: topics in the order of COMMIT_TOPICS, partitions ascending."""

@@ -19,6 +19,7 @@ from services.api.app import make_app
 from services.api.parts import Parts, make_parts
 
 DRAIN_SECONDS = 10
+FOLLOW_SECONDS = 5.0
 
 
 async def run(settings: Settings) -> None:
@@ -27,6 +28,10 @@ async def run(settings: Settings) -> None:
     configure_tracing(settings, "api")
     try:
         async with open_parts(settings) as parts, running(parts):
+            # so that the first caller that waits is not turned away; with the log away, health says so
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_SECONDS):
+                    await parts.follower.ready.wait()
             server = Server(server_config(parts, settings.host, settings.port))
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):

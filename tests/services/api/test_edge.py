@@ -200,6 +200,17 @@ async def test_a_follower_whose_place_was_cut_starts_afresh(api: Api) -> None:
     await asyncio.gather(following, return_exceptions=True)
 
 
+async def test_who_would_wait_is_turned_away_until_the_log_is_followed(api: Api) -> None:
+    _, at_once = await api.client.deploy(document())
+    _, when_done = await api.client.deploy(document(respond="when_done"))
+    api.parts.follower.ready.clear()
+    assert (await api.client.send("POST", when_done, json={}))[0] == 503
+    assert (await api.client.send("POST", "/api/v1/workflows", json=document()))[0] == 503
+    assert (await api.client.send("POST", at_once, json={}))[0] == 202
+    api.parts.follower.ready.set()
+    assert (await api.client.send("POST", when_done, json={}))[0] == 200
+
+
 async def test_metrics_count_what_was_accepted(api: Api) -> None:
     before = ACCEPTED.labels("workflow")._value.get()
     await api.client.create(document())
