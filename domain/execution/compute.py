@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import msgspec
 
-from domain.errors import ImpossibleHistory
 from domain.execution.events import Items, Source
 from domain.execution.runs import execution_facts, outputs_reader, perform, workflow_facts
 from domain.execution.state import Delivery, Execution
@@ -35,8 +34,9 @@ _decode_job = msgspec.json.Decoder(_Job).decode
 _decode_result = msgspec.json.Decoder(_Result).decode
 
 
-def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None) -> bytes:
-    """What the pool needs to do a run that a Compute effect asks for. `clock`: ms since 1970, for `$now`."""
+def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None) -> bytes | None:
+    """What the pool needs to do a run that a Compute effect asks for; None if that run is not waiting any more (done, or
+    the execution has ended since). `clock`: ms since 1970, for `$now`."""
     index = graph.by_id[node].index
     for ready in state.queue:
         if ready.node == index and ready.run == run:
@@ -51,7 +51,7 @@ def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: i
                     execution=execution_facts(state),
                 )
             )
-    raise ImpossibleHistory(f"run {run} of node {node!r} is not in the queue")
+    return None
 
 
 def compute_run(document_json: bytes, job: bytes) -> bytes:

@@ -149,9 +149,11 @@ class Worker:
         key = entry.graph_key
         graph = self.versions.get(key) if key else None
         document = self.versions.document(key) if key else None
-        if graph is None or document is None or not owner.computing_begins(stream, request.node, request.run):
+        if graph is None or document is None or entry.state is None:
             return
         job = compute_job(entry.state, request.node, request.run, graph)
+        if job is None or not owner.computing_begins(stream, request.node, request.run):
+            return
         self._spawn(self._compute_run(owner, request, stream, document, job))
 
     # --- assignment -------------------------------------------------------------------------------------------------

@@ -168,6 +168,7 @@ class Run:
         assert self.state is not None
         assert self.document is not None
         job = compute_job(self.state, request.node, request.run, self.graph)
+        assert job is not None, "nothing to compute"
         result = compute_run(self.document, job)
         return self.do(ConcludeCompute(node=request.node, run=request.run, result=result))
 

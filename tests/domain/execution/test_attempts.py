@@ -369,3 +369,44 @@ def test_a_result_that_comes_while_a_person_is_asked_is_the_answer() -> None:
 
 def test_the_id_of_the_execution_is_in_what_is_asked_for() -> None:
     assert Run(calling()).start([{"n": 1}]).attempt("call").execution_id == EXECUTION
+
+
+def test_a_verdict_while_other_items_are_still_to_be_tried() -> None:
+    document = calling("POST", on_unknown_outcome="ask", retry={"attempts": 2, "delay_seconds": 60})
+    run = Run(document).start([{"n": 1}, {"n": 2}]).conclude("call", [failed(0, unknown=True), failed(1)])
+    assert run.status == "running"
+    run.do(GiveVerdict(node="call", run=0, verdict="happened", result={"i": 0}))
+    assert run.status == "running"
+    run.do(GiveVerdict(node="call", run=0, verdict="happened", result={"i": 9}))
+    assert run.last is not None
+    assert run.last.outcome.code == "nothing_asked"
+    run.pass_time(60_000)
+    assert run.attempt("call").indexes == [1]
+    run.conclude("call", [ok(1, {"i": 1})])
+    assert [item["json"]["i"] for item in run.output] == [0, 1]
+
+
+def test_run_again_while_another_attempt_is_under_way_waits_for_it() -> None:
+    document = calling("POST", on_unknown_outcome="ask", retry={"attempts": 2, "delay_seconds": 60})
+    run = Run(document).start([{"n": 1}, {"n": 2}]).conclude("call", [failed(0, unknown=True), failed(1)])
+    run.pass_time(60_000)
+    assert run.attempt("call").indexes == [1]
+    run.do(GiveVerdict(node="call", run=0, verdict="run_again"))
+    assert run.attempt("call").indexes == [1]
+    run.conclude("call", [ok(1, {"i": 1})]).pass_time()
+    assert run.attempt("call").indexes == [0]
+    run.conclude("call", [ok(0, {"i": 0})])
+    assert [item["json"]["i"] for item in run.output] == [0, 1]
+
+
+def test_what_is_run_again_is_not_asked_any_more() -> None:
+    run = asked().do(GiveVerdict(node="call", run=0, verdict="run_again"))
+    run.do(GiveVerdict(node="call", run=0, verdict="fail"))
+    assert run.last is not None
+    assert run.last.outcome.code == "nothing_asked"
+
+
+def test_tries_are_counted_over_a_change_of_owner() -> None:
+    run = Run(calling(retry={"attempts": 2})).start([{"n": 1}]).conclude("call", [failed(0)])
+    run.restart().pass_time(1_000).conclude("call", [failed(0)])
+    assert run.status == "failed"

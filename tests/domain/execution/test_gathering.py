@@ -6,6 +6,8 @@ import pytest
 
 from domain.effects import Compute, WakeAt
 from domain.execution import course
+from domain.execution.commands import ConcludeCompute, Resume
+from domain.execution.decider import compute_job
 from domain.execution.events import ExecutionFailed
 from tests.support.executions import Run, items, node, ok, workflow
 
@@ -82,6 +84,32 @@ def test_a_merge_in_a_body_does_not_wait_for_its_loop() -> None:
     ).start([{"n": 1}, {"n": 2}, {"n": 3}])
     assert run.output == items({"n": 1, "a": True}, {"n": 2, "b": True}, {"n": 3, "a": True})
     assert len(run.nodes["m"]) == 3
+
+
+def test_a_loop_goes_on_while_something_unrelated_is_under_way() -> None:
+    """The body's merge waits neither for its own loop nor for a call that cannot reach it."""
+    run = Run(
+        workflow(
+            [
+                node("start", "manual"),
+                node("call", "http", {"url": "http://x/"}),
+                node("l", "loop", {"batch_size": 1}),
+                node("odd", "if", {"condition": "{{ $json.n % 2 }}"}),
+                node("m", "merge"),
+                passing("end"),
+            ],
+            "start -> call",
+            "start -> l",
+            "l.loop -> odd",
+            "odd.true -> m.input1",
+            "odd.false -> m.input2",
+            "m -> l",
+            "l.done -> end",
+        )
+    ).start([{"n": 1}, {"n": 2}])
+    assert run.status == "running"
+    assert len(run.nodes["m"]) == 2
+    assert run.nodes["end"] == [{"main": items({"n": 1, "end": True}, {"n": 2, "end": True})}]
 
 
 def test_merges_that_wait_only_for_each_other_do_not_hang() -> None:
@@ -223,6 +251,15 @@ def test_a_new_owner_asks_for_the_computation_again() -> None:
     run = heavy(600).restart()
     run.compute()
     assert "small" in run.nodes
+    same = heavy(600).do(Resume())
+    assert len([effect for effect in same.open if isinstance(effect, Compute)]) == 2
+    same.compute()
+    assert same.state is not None
+    assert compute_job(same.state, "big", 0, same.graph) is None
+    assert same.do(ConcludeCompute(node="big", run=0, result=b"")).last is not None
+    assert same.last is not None
+    assert same.last.outcome.code == "not_under_way"
+    assert len(same.nodes["big"]) == 1
 
 
 def test_an_expression_that_needs_many_steps_is_computed_elsewhere() -> None:
