@@ -35,8 +35,8 @@ _decode_result = msgspec.json.Decoder(_Result).decode
 
 
 def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None) -> bytes | None:
-    """What the pool needs to do a run that a Compute effect asks for; None if that run is not waiting any more (done, or
-    the execution has ended since). `clock`: ms since 1970, for `$now`."""
+    """What the pool needs for the run of a Compute effect; None if that run does not wait any more (done, or the
+    execution has ended since). `clock`: ms since 1970, for `$now`."""
     index = graph.by_id[node].index
     for ready in state.queue:
         if ready.node == index and ready.run == run:

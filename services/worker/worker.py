@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from domain.execution.decider import compute_job
-
 from domain.effects import Compute, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt, ConcludeCompute
+from domain.execution.decider import compute_job
 from domain.execution.events import ErrorInfo
 from infra.blobs import BlobStore
 from infra.log.port import Log, LogError, LogUnavailable, Membership, NewRecord, Reader, Record, Topic, Writer
