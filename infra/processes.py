@@ -118,7 +118,7 @@ async def wait_exit(process: subprocess.Popen[bytes]) -> int:
                 loop.remove_reader(descriptor)
                 os.close(descriptor)
             return process.wait()
-    while (code := process.poll()) is None:  # noqa: ASYNC110 - no event says it here
+    while (code := process.poll()) is None:
         await asyncio.sleep(0.05)
     return code
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from infra.processes import Identity, describe_exit, end_process, start_process, wait_exit
+from infra.settings import Settings
 from services.cli import supervisor
 from services.cli.supervisor import Child, RoleProcess, end_left_over, rotate_logs
-from services.cli.up import CannotStart, _locked
+from services.cli.up import CannotStart, _check_port, _locked
 from tests.support.processes import eventually
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
@@ -128,6 +130,16 @@ def test_one_up_a_data_directory(tmp_path: Path) -> None:
         pass
     with _locked(tmp_path / "data"):
         pass
+
+
+def test_a_taken_port_is_said_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotStart, match=f"port {port} .*LINKFLOW_PORT"):
+            _check_port(Settings(port=port))
+    _check_port(Settings(port=port))
 
 
 def test_exits_are_named() -> None:
