@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 START_WITHIN_MS = 5_000
 GRACE_MS = 5_000
 MAX_DELAY_MS = 86_400_000
+ATTEMPT_ITEMS = 200
+"""Items of one attempt. Their effects go side by side; the next attempt has the next ones, so a crash in the middle of
+10,000 items repeats or doubts few of them."""
 UNKNOWN_TRIES = 10
 """Tries of an unsafe effect with `on_unknown_outcome: retry`, unless `retry` allows more."""
 
@@ -52,8 +55,8 @@ def start(course: Course, ready: Ready, node: Node) -> None:
         course.emit(AttemptConcluded(node=node.id, run=ready.run, attempt=1, results=broken))
 
 
-def again(course: Course, run: EffectRun, indexes: list[int]) -> None:
-    """A new attempt for some items of a run."""
+def again(course: Course, run: EffectRun, indexes: Sequence[int]) -> None:
+    """A new attempt for the first of `indexes`; the others stay as they are."""
     node = course.graph.nodes[run.node]
     described, broken = _describe(course, node, run.delivery, run.run, indexes)
     if described and not (broken and node.on_error == "fail"):
@@ -67,7 +70,7 @@ def again(course: Course, run: EffectRun, indexes: list[int]) -> None:
 def _describe(
     course: Course, node: Node, delivery: Delivery, run: int, indexes: Iterable[int]
 ) -> tuple[dict[int, Effect], list[ItemResult]]:
-    """The effects by item, and results for those that cannot be described."""
+    """The effects by item, as many as an attempt takes, and results for those on the way that cannot be described."""
     operation = node.operation
     assert isinstance(operation, Effects)
     scope = course.scope_for(delivery, run)
@@ -75,6 +78,8 @@ def _describe(
     described: dict[int, Effect] = {}
     broken: list[ItemResult] = []
     for index in indexes:
+        if len(described) == ATTEMPT_ITEMS:
+            break
         scope.json = delivery.items[index]["json"]
         scope.item_index = index
         try:
@@ -156,51 +161,75 @@ class _Sorted:
 
 
 def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
-    """Take results in: what stands, what is tried again, what nobody knows; then finish the run if nothing is open."""
+    """Take results in: what stands, what nobody knows; then the next items, another round of tries, or the end."""
     node = course.graph.nodes[run.node]
-    found = _sort(node, run, results)
-    asked = bool(found.unknown) and _outcome_unknown(course, node, run, found)
-    done = {result.index for result in results}
-    open_still = any(index not in done for index in (*run.in_flight, *run.retry, *run.asked))
-    if found.fatal or not (asked or found.retry or open_still):
-        standing = {**run.settled, **{result.index: result for result in found.standing}}
+    stand, unknown, fatal = _sort_out(node, run, results)
+    asked = bool(unknown) and node.document.on_unknown_outcome == "ask" and not fatal
+    if unknown:
+        course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=unknown, asked=asked))
+    done = {result.index for result in results if not (asked and result.index in unknown)}
+    standing = {**run.settled, **{result.index: result for result in stand}}
+    more = max((*standing, *run.in_flight, *run.retry, *run.asked), default=-1) + 1
+    under_way = any(index not in done for index in run.in_flight)
+    waiting = any(index not in done for index in run.retry)
+    round_over = not under_way and not waiting and more >= len(run.delivery.items)
+    retry, wait_ms = _next_round(node, run, standing) if round_over else ([], 0)
+    if fatal or not (retry or not round_over or any(index not in done for index in run.asked)):
         _finish(course, node, run.run, run.delivery, standing, attempts=run.attempt)
         return
-    if found.standing:
-        course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=found.standing))
-    if found.retry:
-        retry_later(course, run, sorted(found.retry), max(found.wait_ms, _delay(node, run)))
+    if stand:
+        course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=stand))
+    if retry:
+        retry_later(course, run, retry, max(wait_ms, _delay(node, run)))
+    elif under_way:
+        return
+    elif more < len(run.delivery.items):
+        again(course, run, range(more, len(run.delivery.items)))
+    elif run.retry and run.retry_due <= course.now:
+        again(course, run, run.retry)
 
 
-def _sort(node: Node, run: EffectRun, results: list[ItemResult]) -> _Sorted:
-    found = _Sorted()
-    may_retry = run.retries + 1 < node.document.retry.attempts
+def _sort_out(node: Node, run: EffectRun, results: list[ItemResult]) -> tuple[list[ItemResult], list[int], bool]:
+    """Results that stand (for now), items of which nobody knows, and whether one of them ends the execution."""
+    stand: list[ItemResult] = []
+    unknown: list[int] = []
+    fatal = False
     for result in results:
         failed = _judge(node, run, result)
-        if failed is not None and run.effect_class == "unsafe" and result.error is not None and result.error.unknown:
-            found.unknown.append(result.index)
-            continue
-        found.standing.append(result)
+        if failed is not None and result.error is not None and result.error.unknown and run.effect_class == "unsafe":
+            unknown.append(result.index)
+            hopeless = node.document.on_unknown_outcome != "ask" and not _may_repeat_unknown(node, run)
+        else:
+            stand.append(result)
+            hopeless = failed is not None and not (failed.retriable and _may_try_again(node, run))
+        fatal = fatal or (hopeless and node.on_error == "fail")
+    return stand, unknown, fatal
+
+
+def _next_round(node: Node, run: EffectRun, standing: dict[int, ItemResult]) -> tuple[list[int], int]:
+    """All items have had their try: those that failed and may be tried again, and the wait (ms) they ask for."""
+    tries, repeats = _may_try_again(node, run), _may_repeat_unknown(node, run)
+    retry: list[int] = []
+    wait_ms = 0
+    if not tries and not repeats:
+        return retry, wait_ms
+    for index, result in standing.items():
+        failed = _judge(node, run, result)
         if failed is None:
             continue
-        if failed.retriable and may_retry:
-            found.retry.append(result.index)
-            found.wait_ms = max(found.wait_ms, round((failed.retry_after_seconds or 0) * 1000))
-        elif node.on_error == "fail":
-            found.fatal = True
-    return found
+        if repeats if failed.code == OUTCOME_UNKNOWN.code else (tries and failed.retriable):
+            retry.append(index)
+            wait_ms = max(wait_ms, round((failed.retry_after_seconds or 0) * 1000))
+    return sorted(retry), wait_ms
 
 
-def _outcome_unknown(course: Course, node: Node, run: EffectRun, found: _Sorted) -> bool:
-    """Record what nobody knows and do as `on_unknown_outcome` says. Whether a person is asked."""
+def _may_try_again(node: Node, run: EffectRun) -> bool:
+    return run.retries + 1 < node.document.retry.attempts
+
+
+def _may_repeat_unknown(node: Node, run: EffectRun) -> bool:
     policy = node.document.on_unknown_outcome
-    if policy == "retry" and run.retries + 1 < max(node.document.retry.attempts, UNKNOWN_TRIES):
-        found.retry += found.unknown
-    elif policy != "ask" and node.on_error == "fail":
-        found.fatal = True
-    asked = policy == "ask" and not found.fatal
-    course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=found.unknown, asked=asked))
-    return asked
+    return policy == "retry" and run.retries + 1 < max(node.document.retry.attempts, UNKNOWN_TRIES)
 
 
 def _judge(node: Node, run: EffectRun, result: ItemResult) -> NodeFailure | None:

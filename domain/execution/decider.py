@@ -275,7 +275,7 @@ def _give_verdict(command: GiveVerdict, course: Course) -> Outcome | None:
         case "fail":
             attempts.settle(course, run, [attempts.verdict_failed(index) for index in run.asked])
         case "run_again":
-            if run.in_flight:
+            if run.in_flight or len(run.asked) > attempts.ATTEMPT_ITEMS:
                 attempts.retry_later(course, run, run.asked, 0)
             else:
                 attempts.again(course, run, run.asked)

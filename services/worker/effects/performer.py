@@ -32,6 +32,7 @@ class EffectPerformer:
 
     def __init__(self, most_at_once: int) -> None:
         self._http = HttpEffects()
+        self._most_at_once = most_at_once
         self._slots = asyncio.Semaphore(most_at_once)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -65,15 +66,17 @@ class EffectPerformer:
         if not await self._may_start(request, clock):
             deliver(stream, AttemptNotStarted(node=request.node, run=request.run, attempt=request.attempt))
             return
-        metrics.EFFECTS_IN_FLIGHT.inc()
+        held = self._slots_of(request)
+        metrics.EFFECTS_IN_FLIGHT.inc(held)
         try:
             with start_span("attempt", trace, node=request.node, attempt=request.attempt) as span:
+                side_by_side = asyncio.Semaphore(held)
                 results = await asyncio.gather(
-                    *(self._one(request, place, span or trace) for place in range(len(request.effects)))
+                    *(self._one(request, place, side_by_side, span or trace) for place in range(len(request.effects)))
                 )
         finally:
-            metrics.EFFECTS_IN_FLIGHT.dec()
-            for _ in request.effects:
+            metrics.EFFECTS_IN_FLIGHT.dec(held)
+            for _ in range(held):
                 self._slots.release()
         deliver(
             stream,
@@ -81,11 +84,11 @@ class EffectPerformer:
         )
 
     async def _may_start(self, request: PerformAttempt, clock: OwnersTime) -> bool:
-        """Wait for a slot per effect and a fresh tick, until the deadline; True: the slots are held."""
+        """Wait for the slots and a fresh tick, until the deadline; True: the slots are held."""
         held = 0
         try:
             async with asyncio.timeout(max(0.0, (request.start_by - clock.now()) / 1_000)):
-                for _ in request.effects:
+                for _ in range(self._slots_of(request)):
                     await self._slots.acquire()
                     held += 1
                 while not clock.fresh():
@@ -99,14 +102,21 @@ class EffectPerformer:
             self._slots.release()
         return False
 
-    async def _one(self, request: PerformAttempt, place: int, trace: bytes | None) -> ItemResult:
+    def _slots_of(self, request: PerformAttempt) -> int:
+        """One an effect, but never more than there are."""
+        return min(len(request.effects), self._most_at_once)
+
+    async def _one(
+        self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, trace: bytes | None
+    ) -> ItemResult:
         effect = request.effects[place]
         index = request.indexes[place]
-        match effect:
-            case HttpRequest():
-                result = await self._http.perform(
-                    effect, key=request.keys[place], effect_class=request.effect_class, trace=trace
-                )
+        async with side_by_side:
+            match effect:
+                case HttpRequest():
+                    result = await self._http.perform(
+                        effect, key=request.keys[place], effect_class=request.effect_class, trace=trace
+                    )
         if isinstance(result, EffectError):
             return ItemResult(index, error=result)
         return ItemResult(index, value=result)
