@@ -103,6 +103,7 @@ class Batch:
         self._encoder = encoder
         self._clock = clock
         self._poison = poison
+        self._begin = not around.saturated()
 
     async def decide(
         self, internal: Sequence[Internal], inputs: Sequence[Record]
@@ -175,6 +176,8 @@ class Batch:
         decision = self._decision(each.command, entry, each.stream, entry.workspace)
         if not decision.events:
             self.decided.append(Decided(each.stream, entry, decision, 0))
+            self._lane.settle(entry)
+            self._memory.note_queued(each.stream, entry)
             return
         why = _Why(entry.workspace, type(each.command).__name__, trace=entry.trace)
         self._put(each.stream, entry, decision, each.command, why)
@@ -235,7 +238,13 @@ class Batch:
             if entry is not None and entry.state is None:
                 self._lane.wake(entry)
             return self._lane.decide(
-                command, entry, stream=stream, workspace=workspace, now=self._clock.now(), clock=wall_ms()
+                command,
+                entry,
+                stream=stream,
+                workspace=workspace,
+                now=self._clock.now(),
+                clock=wall_ms(),
+                begin=self._begin,
             )
         except Exception as error:  # noqa: BLE001 — rule 8: whatever it is, the partition goes on
             _log.exception("deciding failed", stream=stream, command=type(command).__name__)

@@ -44,6 +44,7 @@ class Entry:
     version: int = 0
     due: int | None = None
     parked: bool = True
+    queued: bool = False
     graph_key: GraphKey | None = None
     queued_at: int | None = None
     trace: bytes | None = None
@@ -73,15 +74,17 @@ class Lane(Protocol):
         ...
 
     def decide(
-        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int
-    ) -> Decision: ...
+        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int, begin: bool
+    ) -> Decision:
+        """Decide. `begin=False`: a start is recorded as queued and begins later (pressure)."""
+        ...
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
         """Take recorded events into the entry's state."""
         ...
 
     def settle(self, entry: Entry) -> None:
-        """Note what the owner must know of the new state (due time, parked)."""
+        """Note what the owner must know of the new state (due time, parked, queued)."""
         ...
 
     def failure(
@@ -161,7 +164,15 @@ class ExecutionLane:
         return None
 
     def decide(
-        self, command: ExecutionCommand, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int
+        self,
+        command: ExecutionCommand,
+        entry: Entry | None,
+        *,
+        stream: str,
+        workspace: str,
+        now: int,
+        clock: int,
+        begin: bool,
     ) -> Decision:
         key = self.graph_key(workspace, command, entry)
         graph = self._versions.get(key) if key else None
@@ -172,7 +183,7 @@ class ExecutionLane:
             )  # fmt: skip
         state = entry.state if entry else None
         return execution_decider.decide(
-            command, state, graph, execution_id=stream[len(EXECUTION) :], now=now, clock=clock
+            command, state, graph, execution_id=stream[len(EXECUTION) :], now=now, clock=clock, begin=begin
         )
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -194,6 +205,7 @@ class ExecutionLane:
     def settle(self, entry: Entry) -> None:
         state = entry.state
         entry.due = state.next_due
+        entry.queued = state.status == "queued"
         entry.parked = state.closed or (not state.under_way and state.status == "waiting")
         if entry.queued_at is None:
             entry.queued_at = state.queued_at
@@ -300,7 +312,7 @@ class AggregateLane:
         return None
 
     def decide(
-        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int
+        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int, begin: bool
     ) -> Decision:
         decided: Decision = _decider_of(stream).decide(
             command, entry.state if entry else None, workspace=workspace, stream_id=stream

@@ -32,6 +32,7 @@ class PartitionMemory:
         self.entries: dict[str, Entry] = {}
         self.remembered = RememberedIds(stored.remembered)
         self.outbox = Outbox(stored.unsent)
+        self.queued: dict[str, None] = {}
         self._due: list[tuple[int, str]] = []
         self._dirty: set[str] = set()
         self._stored: set[str] = set()
@@ -79,11 +80,26 @@ class PartitionMemory:
         if entry.state is None:
             return
         self.lane.settle(entry)
+        self.note_queued(stream, entry)
         if self.lane.gone(entry):
             del self.entries[stream]
             self.remembered.add(stream, self.lane.fingerprint(entry), offset)
         elif entry.due is not None and entry.due != before:
             heapq.heappush(self._due, (entry.due, stream))
+
+    def note_queued(self, stream: str, entry: Entry) -> None:
+        """Keep the starts that were put off, in their order."""
+        if entry.queued:
+            self.queued.setdefault(stream)
+        else:
+            self.queued.pop(stream, None)
+
+    def take_queued(self, most: int) -> list[str]:
+        """The first starts that were put off; they leave the list."""
+        first = [stream for stream, _ in zip(self.queued, range(most), strict=False)]
+        for stream in first:
+            del self.queued[stream]
+        return first
 
     # --- due times --------------------------------------------------------------------------------------------------
 

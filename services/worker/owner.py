@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from domain.effects import Compute, PerformAttempt, WakeAt
-from domain.execution.commands import PassTime, Resume
+from domain.execution.commands import Begin, PassTime, Resume
 from infra.log.port import LogError, NewRecord, OffsetOutOfRange, Record, RecordTooLarge, Topic, Writer
 from infra.postgres.checkpoints import CheckpointRefused
 from infra.telemetry import metrics
@@ -38,6 +38,10 @@ MAX_BATCH = 200
 INBOX_LIMIT = 1_000
 """Inputs that wait undecided before the owner's partition is paused."""
 CHECKPOINT_SECONDS = 3.0
+BEGIN_AT_ONCE = 20
+"""So many starts that were put off begin in one batch."""
+QUEUED_SECONDS = 0.05
+"""While starts are put off, room for them is looked for this often."""
 
 DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, *DATABASE_AWAY)
@@ -211,11 +215,12 @@ class PartitionOwner:
             if pause <= 0:
                 await self._keep_house()
                 next_checkpoint = time.monotonic() + CHECKPOINT_SECONDS
-            elif self._internal or self._inbox or self._due_now():
+            elif self._internal or self._inbox or self._due_now() or self._may_begin():
                 self._fire_due()
+                self._begin_queued()
                 await self._decide_batch()
             else:
-                await self._wait(pause)
+                await self._wait(min(pause, QUEUED_SECONDS) if self._memory.queued else pause)
 
     async def _wait(self, seconds: float) -> None:
         self._wake.clear()
@@ -256,6 +261,14 @@ class PartitionOwner:
         """Whatever is due by the time that ticks carry gets its PassTime."""
         if self._due_now():
             self._internal.extend(Internal(stream, PassTime()) for stream in self._memory.pop_due(self.clock.now()))
+
+    def _may_begin(self) -> bool:
+        return bool(self._memory.queued) and not self._around.saturated()
+
+    def _begin_queued(self) -> None:
+        """Starts that were put off under pressure begin when there is room again, oldest first."""
+        if self._may_begin():
+            self._internal.extend(Internal(stream, Begin()) for stream in self._memory.take_queued(BEGIN_AT_ONCE))
 
     # --- deciding and committing ------------------------------------------------------------------------------------
 

@@ -48,6 +48,10 @@ class Surroundings(Protocol):
         """Perform an attempt; what became of it comes back by `owner.post`, or by the log if ownership moved."""
         ...
 
+    def saturated(self) -> bool:
+        """Whether as many effects are under way as this worker performs at once: starts are put off then."""
+        ...
+
     def compute(self, owner: "PartitionOwner", request: Compute, stream: str, entry: Entry) -> None:
         """Do a heavy pure run in the compute pool; the result comes back by `owner.post`."""
         ...

@@ -144,6 +144,9 @@ class Worker:
     def perform(self, owner: PartitionOwner, request: PerformAttempt, stream: str, entry: Entry) -> None:
         self._performer.start(request, stream, owner.clock, partial(self._deliver, entry.workspace), entry.trace)
 
+    def saturated(self) -> bool:
+        return self._performer.saturated
+
     def compute(self, owner: PartitionOwner, request: Compute, stream: str, entry: Entry) -> None:
         key = entry.graph_key
         graph = self.versions.get(key) if key else None

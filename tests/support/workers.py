@@ -112,7 +112,8 @@ class HeldLog:
 class Cluster:
     """A log, its checkpoints, and workers on it. Use as a context manager: all workers end with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_effects: int = 2_000) -> None:
+        self._max_effects = max_effects
         self.log = MemoryLog(PARTITIONS, clock=wall_ms)
         self.checkpoints = MemoryCheckpoints()
         self.blobs = MemoryBlobs()
@@ -143,7 +144,16 @@ class Cluster:
         async def positions() -> Mapping[tuple[str, int], int]:
             return {}
 
-        worker = Worker(log, self.checkpoints, self.blobs, self.versions, positions, name=name, lanes=lanes)
+        worker = Worker(
+            log,
+            self.checkpoints,
+            self.blobs,
+            self.versions,
+            positions,
+            name=name,
+            lanes=lanes,
+            max_effects=self._max_effects,
+        )
         stop = self._stops[name] = asyncio.Event()
         self.workers[name] = worker
         self._running[name] = asyncio.create_task(worker.run(stop))

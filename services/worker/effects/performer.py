@@ -40,6 +40,11 @@ class EffectPerformer:
     def under_way(self) -> int:
         return len(self._tasks)
 
+    @property
+    def saturated(self) -> bool:
+        """Whether the next attempt would have to wait."""
+        return self._slots.locked()
+
     def start(
         self, request: PerformAttempt, stream: str, clock: OwnersTime, deliver: Deliver, trace: bytes | None
     ) -> None:

@@ -199,3 +199,18 @@ async def test_heavy_pure_work_goes_to_the_compute_pool() -> None:
         assert (await cluster.closed(stream, 30))[-1] == "execution.completed"
         out = events(cluster, stream)
         assert type(out[-1]).__name__ == "ExecutionCompleted"
+
+
+async def test_under_pressure_starts_are_queued_and_begin_when_there_is_room(server: Server) -> None:
+    async with Cluster(max_effects=3) as cluster:
+        await cluster.start("a")
+        streams = [await begin(cluster, chain(call(server.url + "/slow"), DONE)) for _ in range(12)]
+        await until(lambda: len(server.requests) == 3, 10, "the first calls were never made")
+        await until(lambda: all(cluster.answers(stream) for stream in streams), 10, "not all starts were answered")
+        begun = [stream for stream in streams if len(events(cluster, stream)) > 1]
+        assert len(begun) < 12
+        await cluster.kill("a")  # what is queued goes on with the next owner
+        await cluster.start("b")
+        server.release.set()
+        for stream in streams:
+            assert (await cluster.closed(stream, 20))[-1] == "execution.completed"

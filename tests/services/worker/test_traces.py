@@ -145,10 +145,10 @@ class _Fanning(AggregateLane):
 
     other = f"workspace-{uuid4()}"
 
-    def decide(self, command, entry: Entry | None, *, stream, workspace, now, clock) -> Decision:  # type: ignore[no-untyped-def]
+    def decide(self, command, entry: Entry | None, *, stream, workspace, **rest) -> Decision:  # type: ignore[no-untyped-def]
         if stream == self.other:
             workspace = self.other.removeprefix("workspace-")
-        decided = super().decide(command, entry, stream=stream, workspace=workspace, now=now, clock=clock)
+        decided = super().decide(command, entry, stream=stream, workspace=workspace, **rest)
         if isinstance(command, AddApiKey) and decided.events:
             wanted = CreateWorkspace(workspace_id=self.other.removeprefix("workspace-"), name="child", at=command.at)
             outgoing = OutgoingCommand(id=f"child-of-{command.key_id}", stream=self.other, command=wanted)
