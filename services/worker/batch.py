@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.decision import Decision, Outcome, rejected
 from domain.execution.commands import StartExecution
-from infra.log.port import NewRecord, Record
+from infra.log.port import MAX_APPEND_BYTES, NewRecord, Record
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from infra.telemetry.tracing import start_span
@@ -31,6 +31,8 @@ from services.worker.versions import GraphKey
 
 BATCH_SECONDS = 0.02
 """After this long of deciding the batch goes out as it is, so that other partitions get their turn."""
+BATCH_BYTES = MAX_APPEND_BYTES // 2
+"""After so many bytes, too: one append takes no more than twice that, and the last record may be large."""
 
 _log = get_logger("worker.batch")
 
@@ -96,6 +98,7 @@ class Batch:
         self.records: list[NewRecord] = []
         self.decided: list[Decided] = []
         self.dead_letters: list[NewRecord] = []
+        self._bytes = 0
         self._around = around
         self._lane = lane
         self._partition = partition
@@ -108,7 +111,7 @@ class Batch:
     async def decide(
         self, internal: Sequence[Internal], inputs: Sequence[Record]
     ) -> tuple[Sequence[Internal], Sequence[Record]]:
-        """Decide as many as fit into BATCH_SECONDS (at least one) and return the rest."""
+        """Decide as many as fit into BATCH_SECONDS and BATCH_BYTES (at least one) and return the rest."""
         asked = [self._read(record) for record in inputs]
         blobs = await find_blobs(
             self._around,
@@ -123,17 +126,20 @@ class Batch:
         for each in internal:
             self._decide_internal(each)
             done += 1
-            if time.perf_counter() > deadline:
+            if self._full(deadline):
                 break
         answered = 0
-        if done == len(internal):
+        if done == len(internal) and not (done and self._full(deadline)):
             for ask in asked:
                 self._decide_input(ask, blobs)
                 answered += 1
-                if time.perf_counter() > deadline:
+                if self._full(deadline):
                     break
         metrics.DECIDE_SECONDS.labels(self._lane.name).observe(time.perf_counter() - started)
         return internal[done:], inputs[answered:]
+
+    def _full(self, deadline: float) -> bool:
+        return time.perf_counter() > deadline or self._bytes > BATCH_BYTES
 
     # --- reading inputs ---------------------------------------------------------------------------------------------
 
@@ -261,7 +267,9 @@ class Batch:
         record, command = ask.record, ask.command
         _log.warning("dead letter", topic=record.topic, offset=record.offset, code=code, reason=reason)
         metrics.DEAD_LETTERS.labels(code).inc()
-        self.dead_letters.append(dead_letter(record, command, code, reason))
+        letter = dead_letter(record, command, code, reason)
+        self.dead_letters.append(letter)
+        self._bytes += len(letter.value)
         stream = command.stream if command else f"undecodable-{self._partition}"
         entry = self._memory.entries.get(stream) if code == "poison" else None
         decision = Decision([], entry.state if entry else None, Outcome(kind="failed", code=code, message=reason))
@@ -293,6 +301,7 @@ class Batch:
             decision = self._failed(command, known, stream, why.workspace, error.code, str(error))
             encoded, queued_at = self._encode(stream, entry, version, decision, command, why)
         self.records.append(encoded.record)
+        self._bytes += len(encoded.record.value)
         kept = not decision.events and self._memory.refusal_is_kept(decision.outcome, version)
         self.decided.append(
             Decided(

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from infra.log.port import Log, LogError, NewRecord, Topic, Writer
+from infra.log.port import MAX_APPEND_BYTES, Log, LogError, NewRecord, Topic, Writer
 from infra.telemetry.logs import get_logger
 from schemas.envelope import KIND_COMMAND, CommandRecord, SentCommand, encode, partition_of
 from services.worker.clock import wall_ms
+
+SEND_AT_ONCE = 200
+SEND_BYTES = MAX_APPEND_BYTES // 2
 
 _log = get_logger("worker.outbox")
 
@@ -85,11 +88,21 @@ class Outbox:
         if self._task is not None:
             self._task.cancel()
 
+    def _next(self) -> list[_Pending]:
+        """The oldest commands, as many as one append takes."""
+        batch: list[_Pending] = []
+        size = 0
+        for each in self._pending.values():
+            size += len(bytes(each.data))
+            if batch and (size > SEND_BYTES or len(batch) == SEND_AT_ONCE):
+                break
+            batch.append(each)
+        return batch
+
     async def _send_all(self, around: Sending) -> None:
         while self._pending:
-            batch = list(self._pending.values())[:200]
             by_place: dict[tuple[Topic, int], list[_Pending]] = {}
-            for each in batch:
+            for each in self._next():
                 topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS
                 by_place.setdefault((topic, partition_of(each.stream, around.log.partitions)), []).append(each)
             writer = await around.writer()

@@ -214,3 +214,29 @@ async def test_under_pressure_starts_are_queued_and_begin_when_there_is_room(ser
         server.release.set()
         for stream in streams:
             assert (await cluster.closed(stream, 20))[-1] == "execution.completed"
+
+
+async def test_many_large_starts_at_once_are_answered_in_several_appends() -> None:
+    async with Cluster() as cluster:
+        workflow = str(uuid4())
+        cluster.versions.add(workflow, 1, chain(DONE))
+        streams = []
+        for _ in range(120):
+            execution = str(uuid4())
+            command = StartExecution(
+                execution_id=execution,
+                workflow_id=workflow,
+                workflow_version=1,
+                trigger_node="start",
+                trigger_type="manual",
+                items=[{"json": {"text": "x" * 60_000}}],
+                queued_at=1_700_000_000_000,
+            )
+            streams.append(f"execution-{execution}")
+            await cluster.send(command, streams[-1])
+        await cluster.start("a")
+        await cluster.owned("a")
+        for stream in streams:
+            assert (await cluster.closed(stream))[-1] == "execution.completed"
+        epochs = {commit.epoch for stream in streams for commit in cluster.answers(stream)}
+        assert len(epochs) <= 2, "an append was refused and the partition taken over anew"
