@@ -17,6 +17,7 @@ from domain.expressions.locals import Locals
 from domain.expressions.members import index, member
 from domain.expressions.numbers import to_int32
 from domain.expressions.operators import BINARY, negate
+from domain.expressions.regexps import RegExp, program_of
 from domain.expressions.scope import Scope
 from domain.expressions.syntax import (
     ArrayLiteral,
@@ -32,6 +33,7 @@ from domain.expressions.syntax import (
     Name,
     Node,
     ObjectLiteral,
+    RegularExpression,
     Spread,
     Template,
     Unary,
@@ -82,6 +84,19 @@ class Compiler:
 
 def _literal(compiler: Compiler, node: Literal) -> Run:
     return compiler.constant(node.value)
+
+
+def _regular_expression(_: Compiler, node: RegularExpression) -> Run:
+    """Compiled once; each evaluation has its own position in it."""
+    try:
+        program = program_of(node.source, node.flags)
+    except ExpressionError as error:
+        raise ExpressionError(error.code, f"{error.message} at position {node.start}", node.start) from None
+
+    def run(_scope: Scope, _frame: Any = None) -> Value:
+        return RegExp(program)
+
+    return run
 
 
 def _name(compiler: Compiler, node: Name) -> Run:
@@ -298,4 +313,5 @@ _COMPILE: Final[dict[type[Node], Callable[[Compiler, Any], Run]]] = {
     Binary: _binary,
     Logical: _logical,
     Conditional: _conditional,
+    RegularExpression: _regular_expression,
 }

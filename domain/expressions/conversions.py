@@ -5,6 +5,7 @@ from domain.expressions.datetimes import DateTime
 from domain.expressions.errors import TYPE, ExpressionError
 from domain.expressions.limits import Budget, too_deep
 from domain.expressions.numbers import as_number, format_number, parse_number
+from domain.expressions.regexps import RegExp
 from domain.expressions.values import NAN, UNDEFINED, Function, Namespace, Value
 
 
@@ -44,6 +45,8 @@ def kind_of(value: Value) -> str:
         return "an array"
     if type(value) is DateTime:
         return "a date"
+    if type(value) is RegExp:
+        return "a regular expression"
     name = type_of(value)
     return {"object": "an object", "undefined": "undefined"}.get(name, f"a {name}")
 
@@ -67,6 +70,8 @@ def to_text(value: Value, budget: Budget | None = None) -> str:
             raise too_deep() from None
     if type(value) is DateTime:
         return value.iso()
+    if type(value) is RegExp:
+        return value.text()
     if type(value) is Function:
         return f"function {value.name}() {{ [closed] }}"
     return f"[object {value.name}]" if type(value) is Namespace else "[object Object]"

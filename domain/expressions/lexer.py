@@ -19,13 +19,20 @@ _PUNCTUATOR = re.compile(
     r">>>=|\.\.\.|===|!==|\*\*=|<<=|>>=|>>>|&&=|\|\|=|\?\?=|=>|==|!=|<=|>=|&&|\|\||\?\?|\?\.(?!\d)|\*\*|<<|>>|\+\+|--"
     r"|\+=|-=|\*=|/=|%=|&=|\|=|\^=|[-{}()\[\].;,<>+*/%&|^!~?:=#@]"
 )
+_PATTERN = re.compile(
+    r"/((?:[^\\/\[\n\r\u2028\u2029]|\\[^\n\r\u2028\u2029]|\[(?:[^\\\]\n\r\u2028\u2029]|\\[^\n\r\u2028\u2029])*+\])++)/([\w$]*)"
+)
+_ENDS_OF_VALUES: Final = frozenset({"number", "string", "name", "template", "pattern", ")", "]", "}"})
+_BEFORE_VALUES: Final = frozenset(
+    {"typeof", "void", "in", "return", "else", "instanceof", "delete", "case", "do", "throw"}
+)
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _LINE_ENDS: Final = "\n\r\u2028\u2029"
 _ESCAPE = re.compile(r"x([\da-fA-F]{2})|u([\da-fA-F]{4})|u\{([\da-fA-F]{1,8})\}", re.ASCII)
 
 
 class Token(NamedTuple):
-    """`kind` is `number`, `string`, `name`, `template`, `end` or the punctuator itself."""
+    """`kind` is `number`, `string`, `name`, `template`, `pattern`, `end` or the punctuator itself."""
 
     kind: str
     value: Value
@@ -41,12 +48,13 @@ class TemplateParts(NamedTuple):
 class Lexer:
     """Reads tokens from `position` on."""
 
-    __slots__ = ("_depth", "position", "source")
+    __slots__ = ("_before", "_depth", "position", "source")
 
     def __init__(self, source: str, position: int = 0) -> None:
         self.source = source
         self.position = position
         self._depth = 0
+        self._before = ""  # the kind of the last token, or the word itself where a value must follow
 
     def fail(self, message: str, position: int, code: str = SYNTAX) -> NoReturn:
         raise ExpressionError(code, f"{message} at position {position}: {excerpt(self.source, position)}", position)
@@ -65,6 +73,8 @@ class Lexer:
             return self._string(start)
         if first == "`":
             return self._template(start)
+        if first == "/" and self._before not in _ENDS_OF_VALUES and source[start + 1 : start + 2] not in {"*", ""}:
+            return self._pattern(start)
         if match := _NAME.match(source, start):
             return self._take("name", match.group(), start, match.end())
         match = _PUNCTUATOR.match(source, start)
@@ -76,6 +86,7 @@ class Lexer:
 
     def _take(self, kind: str, value: Value, start: int, end: int) -> Token:
         self.position = end
+        self._before = value if kind == "name" and value in _BEFORE_VALUES else kind
         return Token(kind, value, start, end)
 
     def _number(self, start: int) -> Token:
@@ -128,6 +139,13 @@ class Lexer:
             return "", position + (2 if source.startswith("\r\n", position) else 1)
         return char, position + 1
 
+    def _pattern(self, start: int) -> Token:
+        """A regular expression: its source and flags."""
+        match = _PATTERN.match(self.source, start)
+        if match is None:
+            self.fail("the regular expression has no end", start)
+        return self._take("pattern", (match[1], match[2]), start, match.end())
+
     def _template(self, start: int) -> Token:
         source = self.source
         strings: list[str] = []
@@ -160,6 +178,7 @@ class Lexer:
         if self._depth > MAX_NESTING:
             self.fail("template literals are nested too deeply", position, LIMIT)
         self.position = position
+        self._before = ""
         tokens: list[Token] = []
         braces = 0
         while True:

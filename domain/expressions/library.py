@@ -13,6 +13,7 @@ from domain.expressions.json_text import parse_json, stringify
 from domain.expressions.mathematics import MATH_FUNCTIONS
 from domain.expressions.numbers import clamp_integer, parse_float_prefix, parse_int_prefix, to_int32
 from domain.expressions.object_methods import OBJECT_FUNCTIONS
+from domain.expressions.regexp_methods import regexp
 from domain.expressions.scope import Scope, input_items, node_items
 from domain.expressions.values import INFINITY, MAX_SAFE, NAN, UNDEFINED, Function, Namespace, Value
 
@@ -243,6 +244,7 @@ CONSTANTS: Final[Mapping[str, Value]] = {
     **_functions(
         {
             "Boolean": _boolean,
+            "RegExp": regexp,
             "parseInt": _parse_int,
             "parseFloat": _parse_float,
             "isNaN": _is_nan,

@@ -4,6 +4,8 @@ Steps are counted where work can multiply (calls of arrow functions, built-ins o
 plain path pays nothing.
 """
 
+from typing import Any
+
 from domain.expressions.errors import LIMIT, ExpressionError
 
 STEPS = 100_000
@@ -18,13 +20,26 @@ MAX_SOURCE = 100_000
 
 
 class Budget:
-    """The steps and call depth left to one evaluation."""
+    """The steps and call depth left to one evaluation, and what it knows about arrays that are matches of regular
+    expressions: by identity the array (so that it stays) and its `index`, `input` and `groups`."""
 
-    __slots__ = ("depth", "steps")
+    __slots__ = ("depth", "matches", "steps")
 
     def __init__(self, steps: int = STEPS) -> None:
         self.steps = steps
         self.depth = 0
+        self.matches: dict[int, tuple[list[Any], dict[str, Any]]] | None = None
+
+    def remember_match(self, match: list[Any], members: dict[str, Any]) -> None:
+        """Give an array the members of a match."""
+        if self.matches is None:
+            self.matches = {}
+        self.matches[id(match)] = (match, members)
+
+    def match_members(self, value: list[Any]) -> dict[str, Any]:
+        """What a match has beside its elements; nothing for other arrays."""
+        known = None if self.matches is None else self.matches.get(id(value))
+        return {} if known is None else known[1]
 
     def charge(self, steps: int) -> None:
         """Use up some steps. Raises ExpressionError (expression_limit) when none are left."""

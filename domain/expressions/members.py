@@ -13,6 +13,8 @@ from domain.expressions.limits import Budget
 from domain.expressions.number_methods import BOOLEAN_METHODS, NUMBER_METHODS
 from domain.expressions.object_methods import OBJECT_METHODS
 from domain.expressions.reference_methods import REFERENCE_METHODS, current_item
+from domain.expressions.regexp_methods import REGEXP_FIELDS, REGEXP_METHODS
+from domain.expressions.regexps import RegExp
 from domain.expressions.scope import ItemsReference, Scope
 from domain.expressions.string_methods import STRING_METHODS
 from domain.expressions.values import UNDEFINED, Function, Namespace, Value, forbidden, is_forbidden
@@ -27,6 +29,7 @@ METHODS: Final[Mapping[type, Mapping[str, Method]]] = {
     float: NUMBER_METHODS,
     bool: BOOLEAN_METHODS,
     DateTime: DATE_METHODS,
+    RegExp: REGEXP_METHODS,
     ItemsReference: REFERENCE_METHODS,
 }
 
@@ -37,7 +40,7 @@ def member(budget: Budget, value: Value, name: str, text: str) -> Value:
     if kind is dict:
         return value.get(name, UNDEFINED)
     if kind is list:
-        return _list_member(value, name)
+        return _list_member(budget, value, name)
     if kind is str:
         return _text_member(budget, value, name)
     if value is None or value is UNDEFINED:
@@ -46,16 +49,20 @@ def member(budget: Budget, value: Value, name: str, text: str) -> Value:
         return value.members.get(name, UNDEFINED)
     if kind is DateTime and name in DATE_FIELDS:
         return DATE_FIELDS[name](value)
+    if kind is RegExp and name in REGEXP_FIELDS:
+        return REGEXP_FIELDS[name](value)
     if kind is ItemsReference and name == "item":
         return current_item(value)
     return _bound(value, name)
 
 
-def _list_member(value: list[Value], name: str) -> Value:
+def _list_member(budget: Budget, value: list[Value], name: str) -> Value:
     if name == "length":
         return len(value)
     if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
         return value[int(name)] if len(name) < 10 and int(name) < len(value) else UNDEFINED
+    if budget.matches is not None and name in (members := budget.match_members(value)):
+        return members[name]
     return _bound(value, name)
 
 

@@ -21,6 +21,7 @@ from domain.expressions.syntax import (
     Name,
     Node,
     ObjectLiteral,
+    RegularExpression,
     Spread,
     Template,
     Unary,
@@ -303,8 +304,8 @@ class Parser:
                 return ArrayLiteral(token.start, self.end, items)
             case "{":
                 return self._object(token)
-            case "/" | "/=":
-                return self.fail("regular expressions are not supported yet", token.start, UNSUPPORTED)
+            case "pattern":
+                return RegularExpression(token.start, token.end, *token.value)
             case _:
                 self._next -= 1
                 return self.unexpected(token, "an expression expected")

@@ -4,12 +4,14 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from domain.expressions import regexp_methods as regexps
 from domain.expressions import utf16
-from domain.expressions.conversions import kind_of, to_number, to_text
+from domain.expressions.conversions import to_number, to_text
 from domain.expressions.conversions import units as units_of
 from domain.expressions.errors import RANGE, TYPE, ExpressionError
 from domain.expressions.limits import MAX_TEXT, Budget
 from domain.expressions.numbers import WHITE_SPACE, clamp_integer, to_integer
+from domain.expressions.regexps import RegExp
 from domain.expressions.scope import Scope
 from domain.expressions.values import INFINITY, NAN, UNDEFINED, Function, Value
 
@@ -28,6 +30,9 @@ def relative(budget: Budget, value: Value, length: int, default: int) -> int:
 
 
 def _text_argument(budget: Budget, value: Value) -> str:
+    """Raises ExpressionError for a regular expression: where one is possible it is looked at before."""
+    if type(value) is RegExp:
+        raise ExpressionError(TYPE, "this method takes a text, not a regular expression")
     return units_of(to_text(value, budget), budget)
 
 
@@ -132,10 +137,14 @@ def _repeat(budget: Budget, text: str, count: Value = UNDEFINED, *_: Value) -> s
 
 
 def _replace(scope: Scope, text: str, search: Value = UNDEFINED, new: Value = UNDEFINED, *_: Value) -> str:
+    if type(search) is RegExp:
+        return regexps.replace(scope, text, search, new, everywhere=False)
     return _replaced(scope, text, search, new, 1)
 
 
 def _replace_all(scope: Scope, text: str, search: Value = UNDEFINED, new: Value = UNDEFINED, *_: Value) -> str:
+    if type(search) is RegExp:
+        return regexps.replace(scope, text, search, new, everywhere=True)
     return _replaced(scope, text, search, new, -1)
 
 
@@ -212,12 +221,14 @@ def _cut(budget: Budget, units: str, start: int, end: int) -> str:
     return utf16.narrow(made)
 
 
-def _split(budget: Budget, text: str, separator: Value = UNDEFINED, limit: Value = UNDEFINED, *_: Value) -> list[Value]:
+def _split(budget: Scope, text: str, separator: Value = UNDEFINED, limit: Value = UNDEFINED, *_: Value) -> list[Value]:
     most = 2**32 - 1 if limit is UNDEFINED else to_integer(to_number(limit, budget)) & 0xFFFFFFFF
     if most == 0:
         return []
     if separator is UNDEFINED:
         return [text]
+    if type(separator) is RegExp:
+        return regexps.split(budget, text, separator, most)
     _scan(budget, text)
     units, wanted = units_of(text, budget), _text_argument(budget, separator)
     if not wanted:
@@ -256,15 +267,6 @@ def _normalize(budget: Budget, text: str, form: Value = UNDEFINED, *_: Value) ->
     return made
 
 
-def _no_regular_expression(name: str) -> Callable[..., Value]:
-    def method(_: Budget, _text: str, pattern: Value = UNDEFINED, *__: Value) -> Value:
-        raise ExpressionError(
-            TYPE, f"{name} needs a regular expression, which is not supported yet ({kind_of(pattern)})"
-        )
-
-    return method
-
-
 STRING_METHODS: Final[Mapping[str, Callable[..., Value]]] = {
     "at": _at,
     "charAt": _char_at,
@@ -276,15 +278,15 @@ STRING_METHODS: Final[Mapping[str, Callable[..., Value]]] = {
     "indexOf": _index_of,
     "lastIndexOf": _last_index_of,
     "localeCompare": _locale_compare,
-    "match": _no_regular_expression("match"),
-    "matchAll": _no_regular_expression("matchAll"),
+    "match": regexps.match,
+    "matchAll": regexps.match_all,
     "normalize": _normalize,
     "padEnd": _pad_end,
     "padStart": _pad_start,
     "repeat": _repeat,
     "replace": _replace,
     "replaceAll": _replace_all,
-    "search": _no_regular_expression("search"),
+    "search": regexps.search,
     "slice": _slice,
     "split": _split,
     "startsWith": _starts_with,

@@ -18,6 +18,14 @@ class Literal(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class RegularExpression(Node):
+    """A regular expression."""
+
+    source: str
+    flags: str
+
+
+@dataclass(frozen=True, slots=True)
 class Name(Node):
     name: str
 

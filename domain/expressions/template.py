@@ -103,6 +103,7 @@ def _bounded(run: Run) -> Callable[[Scope], Value]:
     def evaluate(scope: Scope) -> Value:
         scope.steps = scope.step_limit
         scope.depth = 0
+        scope.matches = None
         try:
             return run(scope, None)
         except RecursionError:

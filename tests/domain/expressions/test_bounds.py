@@ -1,5 +1,7 @@
 """No expression holds a worker up or fills its memory, and every refusal is an ExpressionError."""
 
+# ruff: noqa: E501 - tables
+
 import time
 import tracemalloc
 
@@ -46,6 +48,14 @@ ENDLESS = [
     "({...'x'.repeat(5e6)})",
     "encodeURIComponent('😀'.repeat(2e6))",
     "JSON.parse('['.repeat(5e5))",
+    "('x'.repeat(60) + '!').match(/^(x+)\\1*(x+)\\2*(x+)\\3*(x+)\\4*$/)",
+    "('x'.repeat(1e6) + '!').replace(/(x|y)*?z/g, '')",
+    "Array(90000).fill('x'.repeat(1e6)).map(s => s.match(/x*y/))",
+    "'x'.repeat(1e6).split(/(?:)/)",
+    "'x'.repeat(5e6).match(/x/g)",
+    "'x'.repeat(4e6).replace(/x/g, 'yyyyy')",
+    "'x'.repeat(1e5).matchAll(/(x)(x)(x)(x)(x)(x)(x)(x)(x)(x)(x)(x)(x)?/g).map(m => m.input.toUpperCase() + 'a')",
+    "RegExp('(?:x?){1000}'.repeat(50)).test('x')",
     "10 ** 400 > 1 ? 'x'.repeat(Infinity) : 0",
 ]  # fmt: skip
 
@@ -118,6 +128,29 @@ def test_ordinary_sizes_fit() -> None:
     assert len(compile_value("{{ JSON.stringify($json) }}").evaluate(Scope({"rows": rows}))) > 100_000
     chain = " + ".join(["$json.a"] * 100)
     assert compile_value("{{ " + chain + " }}").evaluate(Scope({"a": 1})) == 100
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^(a+)+$", "a" * 3000 + "!"),
+        (r"^(a|a)*$", "a" * 3000 + "!"),
+        (r"^(a|aa)+$", "a" * 3000 + "!"),
+        (r"(x+x+)+y", "x" * 3000),
+        (r"(.*)*b", "a" * 3000),
+        (r"\s+$", " " * 20_000 + "x"),
+        (r"a*a*a*a*a*a*b", "a" * 2000),
+        (r"^([a-zA-Z0-9])(([\-.]|[_]+)?([a-zA-Z0-9]+))*(@){1}[a-z0-9]+[.]{1}(([a-z]{2,3})|([a-z]{2,3}[.]{1}[a-z]{2,3}))$", "a" * 2000 + "!"),
+        (r"(?=(a+)+b)a", "a" * 100),
+        (r"(?:a|b|ab)*c", "ab" * 1500),
+        (r"^(?:(?:a?)*)*$", "a" * 1500 + "b"),
+    ],
+)  # fmt: skip
+def test_patterns_that_hang_backtracking_engines_are_decided(pattern: str, text: str) -> None:
+    compiled = compile_value("{{ RegExp($json.p).test($json.t) }}")
+    started = time.process_time()
+    assert compiled.evaluate(Scope({"p": pattern, "t": text})) is False
+    assert time.process_time() - started < 1
 
 
 def test_each_evaluation_has_its_own_budget() -> None:
