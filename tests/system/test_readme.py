@@ -26,7 +26,7 @@ async def test_the_commands_do_what_it_says(tmp_path: Path) -> None:
             "-c",
             script,
             cwd=ROOT,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", **cluster.command_settings()},
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", **cluster.settings},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
