@@ -6,7 +6,7 @@ without it the longest waits are shorter and some combinations run on one log on
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the shared cluster's processes said last belongs to the report of a failure."""
+    report = yield
+    shared = getattr(item, "funcargs", {}).get("shared")
+    if report.failed and isinstance(shared, Roles):
+        report.sections.extend((f"shared {name}", text) for name, text in shared.logs().items())
+    return report
 
 
 @pytest.fixture(params=LOGS)
