@@ -10,6 +10,7 @@ from typing import Protocol
 
 import asyncpg
 
+from infra.failpoints import failpoint
 from schemas.envelope import Epoch
 from schemas.fence import Fence
 
@@ -165,6 +166,7 @@ class PostgresCheckpoints:
             )
             if not saved:
                 raise CheckpointRefused(f"{lane}/{partition}: epoch {epoch.offset} is not the stored owner any more")
+            failpoint("checkpoint.in_transaction")
             await _save_states(connection, lane, partition, change)
             await _save_remembered(connection, lane, partition, change)
 

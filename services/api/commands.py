@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from infra.blobs import BlobStore
+from infra.failpoints import failpoint
 from infra.log.port import Headers, Log, LogError, NewRecord, RecordTooLarge, Topic, Writer, WriterClosed
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import REFUSED
@@ -147,7 +148,10 @@ class Sender:
             writer = self._writer or await self._open()
             try:
                 async with asyncio.timeout(APPEND_SECONDS):
-                    return await writer.append(topic, partition, (record,))
+                    failpoint("api.before_append")
+                    offset = await writer.append(topic, partition, (record,))
+                    failpoint("api.after_append")
+                    return offset
             except RecordTooLarge:
                 raise
             except WriterClosed:

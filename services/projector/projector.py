@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 
+from infra.failpoints import failpoint
 from infra.log.port import Log, LogUnavailable, Topic
 from infra.postgres.pool import CONNECTION_LOST, Connection, open_connection, open_pool
 from infra.telemetry.logs import get_logger
@@ -195,9 +196,11 @@ class Projector:
             entries, start = await feed.take()
             if not entries:
                 return
+            failpoint("projector.after_read")
             began = time.monotonic()
             async with asyncio.timeout(_WRITE_SECONDS):
                 await write_batch(store, entries, start, office)
+            failpoint("projector.after_commit")
             self._notify.set()
             taken = time.monotonic() - began
             _count(entries, taken, self._now())

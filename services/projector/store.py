@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from infra.failpoints import failpoint
 from infra.postgres.pool import Connection, PooledConnection
 from projections.catalog import TABLES, Projection
 from projections.merge import Merged, Pending, merge
@@ -73,10 +74,13 @@ class ProjectorStore:
         by_month = _by_month(merged)
         await self._ensure_months({month for _, month in by_month})
         async with self._connection.transaction():
+            failpoint("projector.in_transaction")
             await self._move(start, {entry.key: entry.place for entry in entries})
+            failpoint("projector.after_positions")
             for (name, month), rows in by_month.items():
                 await self._write_rows(TABLES[name], f"{name}_{month}", rows)
             await self._write_ordered(merged.ordered)
+            failpoint("projector.before_commit")
 
     async def _ensure_months(self, months: set[str]) -> None:
         missing = months - self._months

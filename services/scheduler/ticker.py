@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from infra.failpoints import failpoint
 from infra.log.port import Log, LogUnavailable, NewRecord, Reader, Record, Topic, Writer
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
@@ -58,6 +59,7 @@ class Ticker:
         wall = self._wall()
         time = self._clock.advance(self._monotonic(), wall)
         record = _record(time, self._leader)
+        failpoint("scheduler.before_tick")
         try:
             async with asyncio.timeout(_APPEND_SECONDS), asyncio.TaskGroup() as group:
                 for partition in range(self._log.partitions):
@@ -66,6 +68,7 @@ class Ticker:
             raise LogUnavailable(f"the ticks were not acknowledged within {_APPEND_SECONDS:g} s") from error
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+        failpoint("scheduler.after_tick")
         metrics.TICKS.inc(self._log.partitions)
         metrics.TICK_SKEW.set((time - wall) / 1000)
         return time

@@ -20,6 +20,7 @@ import asyncpg
 
 from domain.effects import Compute, PerformAttempt, WakeAt
 from domain.execution.commands import Begin, PassTime, Resume
+from infra.failpoints import failpoint
 from infra.log.port import LogError, NewRecord, OffsetOutOfRange, Record, RecordTooLarge, Topic, Writer
 from infra.postgres.checkpoints import CheckpointRefused
 from infra.telemetry import metrics
@@ -112,10 +113,10 @@ class PartitionOwner:
             self._paused = True
             self._around.pause(self)
 
-    def tick(self, tick_time: int, offset: int) -> None:
-        """A tick was read, at `offset` of its topic."""
-        self.next_tick = offset + 1
-        self.clock.tick(tick_time)
+    def tick(self, tick_time: int, record: Record) -> None:
+        """A tick was read from `record`."""
+        self.next_tick = record.offset + 1
+        self.clock.tick(tick_time, record.appended_at)
         self._wake.set()
 
     def projected(self, next_offset: int) -> None:
@@ -192,9 +193,9 @@ class PartitionOwner:
         self._encoder = CommitEncoder(epoch, self.partition)
         self._poison = await suspected(around, self._memory, self.partition)
         if self.lane.ticks:
-            self.next_tick, tick_time = await last_tick(around, self.partition)
-            if tick_time is not None:
-                self.clock.tick(tick_time)
+            self.next_tick, tick = await last_tick(around, self.partition)
+            if tick is not None:
+                self.clock.tick(*tick)
         for stream in self._memory.busy_streams():
             self._internal.append(Internal(stream, Resume()))
         self._memory.outbox.start(around, self._labels())
@@ -249,7 +250,9 @@ class PartitionOwner:
             return
         started = time.perf_counter()
         change, streams = self._memory.collect_changes()
+        failpoint("owner.before_checkpoint")
         await self._around.checkpoints.save(self.lane.name, self.partition, epoch, change)
+        failpoint("owner.after_checkpoint")
         self._memory.saved(change, streams)
         metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
 
@@ -302,7 +305,9 @@ class PartitionOwner:
             for workspace, blobs in self._encoder.take_blobs().items():
                 await self._around.blobs.put_many(workspace, blobs)
             started = time.perf_counter()
+            failpoint("owner.before_append")
             first = await self._append(self.lane.commit_topic, batch.records)
+            failpoint("owner.after_append")
             if first != expected:
                 raise OwnershipLost(f"expected offset {expected} for the next commit, the log gave {first}")
             metrics.APPEND_SECONDS.labels(self.lane.commit_topic).observe(time.perf_counter() - started)
@@ -310,6 +315,7 @@ class PartitionOwner:
             memory.fence.next_offset = first + len(batch.records)
             memory.fence.next_n = self._encoder.next_n
         self._act(expected, batch.decided)
+        failpoint("owner.after_effects")
 
     async def _append(self, topic: Topic, records: Sequence[NewRecord]) -> int:
         assert self._writer is not None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
+from infra.failpoints import failpoint
 from infra.log.port import NewRecord, Record, Topic, Writer
 from infra.telemetry.logs import get_logger
 from schemas import registry
@@ -47,12 +48,16 @@ async def announce(writer: Writer, lane: Lane, partition: int, name: str) -> Epo
     nonce = token_hex(8)
     record = TakeoverRecord(nonce=nonce, owner=name, time=wall_ms())
     announced = NewRecord(encode(record), (("k", KIND_TAKEOVER), ("o", nonce.encode())))
-    return Epoch(await writer.append(lane.commit_topic, partition, [announced]), nonce)
+    failpoint("recovery.before_announce")
+    offset = await writer.append(lane.commit_topic, partition, [announced])
+    failpoint("recovery.after_announce")
+    return Epoch(offset, nonce)
 
 
 async def recover(around: Surroundings, lane: Lane, partition: int, epoch: Epoch) -> PartitionMemory:
     """The partition's memory as of the own takeover `epoch`."""
     await around.checkpoints.claim(lane.name, partition, epoch)
+    failpoint("recovery.after_claim")
     memory = PartitionMemory(lane, await around.checkpoints.load(lane.name, partition))
     await around.versions.load(memory.graphs_wanted())
     await _fold_tail(around, memory, partition, epoch.offset)
@@ -70,8 +75,8 @@ async def suspected(around: Surroundings, memory: PartitionMemory, partition: in
     return memory.answered if count > SUSPECT_LIMIT else -1
 
 
-async def last_tick(around: Surroundings, partition: int) -> tuple[int, int | None]:
-    """Where the ticks go on, and the time of the newest one in the log."""
+async def last_tick(around: Surroundings, partition: int) -> tuple[int, tuple[int, int] | None]:
+    """Where the ticks go on, and the newest one in the log: its time, and when the log took it."""
     log = around.log
     end = await log.end_offset(Topic.TICKS, partition)
     if end <= await log.first_offset(Topic.TICKS, partition):
@@ -83,7 +88,7 @@ async def last_tick(around: Surroundings, partition: int) -> tuple[int, int | No
     finally:
         await reader.close()
     try:
-        return end, decode_tick(records[0].value).time if records else None
+        return end, (decode_tick(records[0].value).time, records[0].appended_at) if records else None
     except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
         _log.warning("the last tick cannot be decoded", partition=partition, reason=str(error))
         return end, None
@@ -100,6 +105,7 @@ async def _fold_tail(around: Surroundings, memory: PartitionMemory, partition: i
             if not records:
                 raise OwnershipLost("the commits behind the checkpoint cannot be read")
             await _fold_records(around, memory, [each for each in records if each.offset <= own_offset])
+            failpoint("recovery.in_fold")
     finally:
         await reader.close()
 

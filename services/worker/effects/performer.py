@@ -10,6 +10,7 @@ from typing import Protocol
 
 from domain.effects import EffectError, HttpRequest, ItemResult, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
+from infra.failpoints import failpoint
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from infra.telemetry.tracing import start_span
@@ -71,6 +72,7 @@ class EffectPerformer:
         if not await self._may_start(request, clock):
             deliver(stream, AttemptNotStarted(node=request.node, run=request.run, attempt=request.attempt))
             return
+        failpoint("effect.before_start")
         held = self._slots_of(request)
         metrics.EFFECTS_IN_FLIGHT.inc(held)
         try:
@@ -83,6 +85,7 @@ class EffectPerformer:
             metrics.EFFECTS_IN_FLIGHT.dec(held)
             for _ in range(held):
                 self._slots.release()
+        failpoint("effect.before_result")
         deliver(
             stream,
             ConcludeAttempt(node=request.node, run=request.run, attempt=request.attempt, results=list(results)),
@@ -122,6 +125,7 @@ class EffectPerformer:
                     result = await self._http.perform(
                         effect, key=request.keys[place], effect_class=request.effect_class, trace=trace
                     )
+        failpoint("effect.after_request")
         if isinstance(result, EffectError):
             return ItemResult(index, error=result)
         return ItemResult(index, value=result)

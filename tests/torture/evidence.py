@@ -1,0 +1,93 @@
+"""Everything that a run left behind, as the checkers get it."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.torture.facts import Facts
+from tests.torture.plan import Plan
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """`history`, `sink`, `faults`, `polls`, `samples`: the journals. `executions`, `runs`: rows of the read model by SQL.
+
+    `lists`: canary → ids that the list of its workspace shows. `dumps`: the read model's digest, live and after each
+    rebuild. `haystacks`: name → bytes in which no key may stand. `resources`: (after P0, at the end).
+    """
+
+    plan: Plan
+    facts: Facts
+    history: list[Row]
+    sink: list[Row]
+    faults: list[Row]
+    polls: list[Row] = field(default_factory=list)
+    samples: list[Row] = field(default_factory=list)
+    executions: list[Row] = field(default_factory=list)
+    runs: list[Row] = field(default_factory=list)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    dumps: list[dict[str, str]] = field(default_factory=list)
+    sink_during_rebuild: int = 0
+    keys: dict[str, str] = field(default_factory=dict)
+    haystacks: dict[str, bytes] = field(default_factory=dict)
+    resources: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]] = ({}, {})
+    drained: float | None = None
+    """Seconds until everything was terminal and projected; None: it never was."""
+    storm: tuple[float, float] = (0.0, 0.0)
+    """Begin and end of P1, ms."""
+
+    def starts(self) -> dict[str, list[Row]]:
+        """Key → the outcomes (ok, fail, info) of its starts, twisted ones left out."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for each in self.history:
+            if each["op"] == "start" and each["type"] != "invoke" and not each["twist"]:
+                found[each["key"]].append(each)
+        return found
+
+    def invoked(self) -> dict[str, list[Row]]:
+        """Key → its invocations, twisted ones too."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for each in self.history:
+            if each["op"] == "start" and each["type"] == "invoke":
+                found[each["key"]].append(each)
+        return found
+
+    def accepted(self) -> dict[str, str]:
+        """Execution id → key, of every start that was answered with 2xx."""
+        return {
+            each["execution"]: each["key"] for each in self.history if each["op"] == "start" and each["type"] == "ok"
+        }
+
+    def requests(self) -> dict[tuple[str, str, str], list[Row]]:
+        """(key, node, item) → requests at the sink in their order, with `status` of what was answered."""
+        answered = {each["id"]: each["status"] for each in self.sink if each["what"] == "out"}
+        found: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+        for each in self.sink:
+            if each["what"] == "in":
+                found[each["key"], each["node"], each["item"]].append({**each, "status": answered.get(each["id"])})
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`violations`: at most a few, in words; `count`: of all."""
+
+    id: str
+    name: str
+    looked_at: int
+    count: int
+    violations: list[str]
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.count == 0
+
+
+def verdict(name: str, looked_at: int, violations: list[str], note: str = "") -> Verdict:
+    """`name`: "C01 acked_is_durable". A checker that had nothing to look at has not passed."""
+    number, _, rest = name.partition(" ")
+    found = violations if looked_at else [*violations, "there was nothing to look at"]
+    return Verdict(number, rest, looked_at, len(found), found[:5], note)

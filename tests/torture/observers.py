@@ -1,0 +1,91 @@
+"""Watch the run from outside: a poller that reads as clients do, and a sampler of rows and positions."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+
+import aiohttp
+import asyncpg
+import psutil
+
+from tests.torture.cluster import TortureCluster
+from tests.torture.driver import Driver
+from tests.torture.journal import Journal
+
+COLUMNS = "topic, partition, next_offset"
+
+
+async def poll(driver: Driver, apis: Mapping[str, str], keys: Mapping[str, str], journal: Journal, seed: int) -> None:
+    """Read executions again and again, each always by its own workspace's key, until cancelled."""
+    chance = random.Random(f"poller {seed}")
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        while True:
+            await asyncio.sleep(0.03)
+            if not driver.started:
+                continue
+            recent = driver.started[-200:] if chance.random() < 0.7 else driver.started
+            execution, canary = chance.choice(recent)
+            api = chance.choice(sorted(apis))
+            other = chance.random() < 0.05
+            key = next(keys[each] for each in keys if (each == canary) != other)
+            try:
+                async with session.get(
+                    f"{apis[api]}/api/v1/executions/{execution}", headers={"Authorization": f"Bearer {key}"}
+                ) as answer:
+                    body = await answer.json(content_type=None) if answer.status == 200 else {}
+                    journal.write(
+                        at=time.time() * 1000, api=api, execution=execution, foreign=other, status=answer.status,
+                        state=body.get("status", ""), runs=len(body.get("node_executions", ())),
+                    )  # fmt: skip
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+                continue
+
+
+async def sample(cluster: TortureCluster, journal: Journal, every: float = 2.0) -> None:
+    """In one snapshot: where the projector says it is, and how much its rows hold. Until cancelled."""
+    while True:
+        await asyncio.sleep(every)
+        try:
+            connection = await cluster.connect()
+            try:
+                journal.write(**await _snapshot(connection))
+            finally:
+                await connection.close(timeout=2)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            continue
+
+
+async def _snapshot(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, object]:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        positions = await connection.fetch(
+            f"SELECT projection, {COLUMNS} FROM read.positions WHERE topic = 'linkflow.executions'"
+        )
+        rows = await connection.fetchrow("SELECT count(*), sum(stream_version) FROM read.executions")
+        backends = await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    assert rows is not None
+    return {
+        "at": time.time() * 1000,
+        "positions": {f"{row['projection']}/{row['partition']}": row["next_offset"] for row in positions},
+        "executions": rows[0],
+        "versions": int(rows[1] or 0),
+        "backends": backends,
+    }
+
+
+def resources(cluster: TortureCluster) -> dict[str, dict[str, float]]:
+    """By process: resident memory (MB) of the whole tree, file descriptors, threads."""
+    found: dict[str, dict[str, float]] = {}
+    for name, process in cluster.processes.items():
+        total = {"rss": 0.0, "fds": 0.0, "threads": 0.0}
+        for each in process.tree():
+            try:
+                with each.oneshot():
+                    total["rss"] += each.memory_info().rss / 1e6
+                    total["fds"] += each.num_fds()
+                    total["threads"] += each.num_threads()
+            except psutil.NoSuchProcess:
+                continue
+        found[name] = total
+    return found

@@ -1,0 +1,178 @@
+"""One run: P0 baseline, P1 storm, P2 heal, P3 drain, P4 audit."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+
+from tests.support.client import Client
+from tests.torture.checkers import check
+from tests.torture.cluster import TortureCluster
+from tests.torture.driver import Driver, Place
+from tests.torture.evidence import Evidence, Verdict
+from tests.torture.facts import understand
+from tests.torture.journal import Journal, read_journal
+from tests.torture.nemesis import Nemesis
+from tests.torture.observers import poll, resources, sample
+from tests.torture.plan import Plan
+from tests.torture.raw_log import RawRecord, read_kafka, read_postgres
+from tests.torture.sink import Sink
+from tests.torture.workflows import KINDS, document
+
+TABLES = ("workspaces", "api_keys", "workflows", "workflow_versions", "webhooks", "executions", "node_executions")
+
+
+async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
+    """Run `plan` with its files in `home`; returns what it left behind and what the checkers say."""
+    history, faults = Journal(home / "history.jsonl"), Journal(home / "faults.jsonl")
+    polls, samples = Journal(home / "polls.jsonl", sync=False), Journal(home / "samples.jsonl", sync=False)
+    sink = Sink(home / "sink.jsonl")
+    try:
+        async with TortureCluster(home, log=plan.log, workers=plan.workers, note=faults.write) as cluster:
+            places = await _deploy(plan, cluster, sink.url)
+            async with Driver(plan, cluster.apis, places, history) as driver:
+                watching = [
+                    asyncio.create_task(poll(driver, cluster.apis, cluster.keys, polls, plan.seed)),
+                    asyncio.create_task(sample(cluster, samples)),
+                ]
+                with _ended(watching):
+                    evidence = await _phases(plan, cluster, driver, faults)
+            await _audit(evidence, cluster, sink, home)
+    finally:
+        sink.close()
+        for journal in (history, faults, polls, samples):
+            journal.close()
+    return evidence, check(evidence)
+
+
+@contextlib.contextmanager
+def _ended(tasks: list["asyncio.Task[None]"]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _deploy(plan: Plan, cluster: TortureCluster, sink: str) -> list[Place]:
+    """Every kind of workflow in both workspaces."""
+    places: list[Place] = []
+    [url, *_] = cluster.apis.values()
+    for canary, key in cluster.keys.items():
+        async with Client(url, key) as client:
+            for kind in KINDS:
+                workflow, hook = await client.deploy(document(kind.name, sink, canary, plan.longest_wait))
+                path = hook or f"/api/v1/workflows/{workflow}/execute"
+                places.append(Place(kind.name, canary, key, workflow, path))
+    return places
+
+
+async def _phases(plan: Plan, cluster: TortureCluster, driver: Driver, faults: Journal) -> Evidence:
+    calm = int(plan.rate * plan.baseline)
+    _say(f"P0: {calm} executions in {plan.baseline:g} s")
+    await driver.load(0, calm, plan.rate)
+    used = resources(cluster)
+    _say(f"P1: {plan.executions - calm} executions in {plan.storm:g} s of storm")
+    began = time.time() * 1000
+    nemesis = Nemesis(plan, cluster, faults.write)
+    await asyncio.gather(driver.load(calm, plan.executions - calm, plan.rate), nemesis.storm(plan.storm))
+    ended = time.time() * 1000
+    _say("P2: heal")
+    healed = time.monotonic()
+    await cluster.ready(within=60)
+    await driver.settled()
+    _say(f"P3: drain ({len(driver.started)} answers with an execution)")
+    drained = await _drain(plan, cluster, driver, healed)
+    _say(f"drained: {drained}")
+    await asyncio.sleep(max(0.0, plan.heal - (time.monotonic() - healed)))
+    evidence = Evidence(plan, understand([]), [], [], [], keys=dict(cluster.keys))
+    evidence.resources = (used, resources(cluster))
+    evidence.storm = (began, ended)
+    evidence.drained = drained
+    return evidence
+
+
+async def _drain(plan: Plan, cluster: TortureCluster, driver: Driver, since: float) -> float | None:
+    """Seconds since `since` until every accepted execution has ended in the rows; None after the plan's time."""
+    wanted = len({execution for execution, _ in driver.started})
+    connection = await cluster.connect()
+    try:
+        while time.monotonic() - since < plan.drain + plan.longest_wait:
+            row = await connection.fetchrow(
+                "SELECT count(*) AS total, count(*) FILTER (WHERE completed_at IS NULL) AS open FROM read.executions"
+            )
+            assert row is not None
+            if row["total"] >= wanted and row["open"] == 0:
+                return time.monotonic() - since
+            await asyncio.sleep(0.2)
+        return None
+    finally:
+        await connection.close()
+
+
+async def _audit(evidence: Evidence, cluster: TortureCluster, sink: Sink, home: Path) -> None:
+    """P4: everything is read; the read models are dropped and rebuilt twice."""
+    _say("P4: audit")
+    records = await _read_log(cluster)
+    evidence.facts = understand(records)
+    connection = await cluster.connect()
+    try:
+        evidence.executions = [dict(row) for row in await connection.fetch("SELECT * FROM read.executions")]
+        evidence.runs = [dict(row) for row in await connection.fetch("SELECT * FROM read.node_executions")]
+        evidence.dumps = [await _dump(connection)]
+        evidence.lists = await _lists(cluster)
+        before = _calls(sink)
+        for _ in range(2):
+            await cluster.run_cli("rebuild", "all")
+            evidence.dumps.append(await _dump(connection))
+        evidence.sink_during_rebuild = _calls(sink) - before
+        rows = "\n".join([str(row) for row in (*evidence.executions, *evidence.runs)])
+    finally:
+        await connection.close()
+    await cluster.run_cli("verify")
+    for name in ("history", "faults", "polls", "samples", "sink"):
+        setattr(evidence, name, read_journal(home / f"{name}.jsonl"))
+    evidence.haystacks = {
+        "the log": b"\n".join(part for record in records for part in (record.value, *record.headers.values())),
+        "the rows": rows.encode(),
+        "the calls": sink.journal.read_bytes(),
+        **{f"the log of {name}": process.log.read_bytes() for name, process in cluster.processes.items()},
+    }
+
+
+async def _read_log(cluster: TortureCluster) -> list[RawRecord]:
+    if cluster.broker is not None:
+        return await read_kafka(cluster.broker.bootstrap, cluster.prefix)
+    return await read_postgres(cluster.database_url)
+
+
+def _calls(sink: Sink) -> int:
+    return sum(1 for each in read_journal(sink.journal) if each["what"] == "in")
+
+
+async def _dump(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, str]:
+    """Table → digest of its rows in a canonical order."""
+    return {
+        table: str(
+            await connection.fetchval(
+                f"SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text)), '') FROM read.{table} t"
+            )
+        )
+        for table in TABLES
+    }
+
+
+async def _lists(cluster: TortureCluster) -> dict[str, list[str]]:
+    [url, *_] = cluster.apis.values()
+    found: dict[str, list[str]] = {}
+    for canary, key in cluster.keys.items():
+        async with Client(url, key) as client:
+            found[canary] = [each["id"] async for each in client.executions()]
+    return found
+
+
+def _say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)

@@ -1,0 +1,166 @@
+"""The workflows of a run. Every effect names its key, node and item, and carries its workspace's canary."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+UNSAFE_TIMEOUT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`share`: per cent of the starts. `ends`: how such an execution may end without a cancel."""
+
+    name: str
+    share: int
+    ends: frozenset[str]
+
+
+COMPLETED = frozenset({"execution.completed"})
+FAILED = frozenset({"execution.failed"})
+
+KINDS = (
+    Kind("linear", 27, COMPLETED),
+    Kind("fanout", 13, COMPLETED),
+    Kind("loop", 8, COMPLETED),
+    Kind("flaky", 10, COMPLETED),
+    Kind("waits", 14, COMPLETED),
+    Kind("fails", 5, FAILED),
+    Kind("hook", 13, COMPLETED),
+    Kind("unsafe", 10, COMPLETED | FAILED),
+)
+
+
+def document(kind: str, sink: str, canary: str, longest_wait: float) -> Document:
+    """The document of a kind. All but `hook` begin with a manual trigger; items carry `key`."""
+    nodes, edges = _MAKERS[kind](sink, canary, longest_wait)
+    trigger = (
+        {"id": "start", "type": "webhook", "parameters": {"method": "POST", "respond": "at_once"}}
+        if kind == "hook"
+        else {"id": "start", "type": "manual"}
+    )
+    return {
+        "name": f"{kind} {canary}",
+        "nodes": [trigger, *nodes],
+        "connections": edges,
+        "settings": {"timeout_seconds": 600},
+    }
+
+
+def _http(
+    node: str, path: str, sink: str, canary: str, *, item: str = "0", method: str = "GET", **more: Any
+) -> Document:
+    return {
+        "id": node,
+        "type": "http",
+        "parameters": {
+            "method": method,
+            "url": f"{sink}{path}",
+            "query": {
+                "key": "{{ $('in').first().json.key }}",
+                "node": node,
+                "item": item,
+                "canary": canary,
+            },
+        },
+        **more,
+    }
+
+
+def _in(source: str = "{{ $json.key }}") -> Document:
+    return {"id": "in", "type": "set", "parameters": {"fields": {"key": source}, "keep": False}}
+
+
+def _chain(*ids: str) -> list[Document]:
+    return [{"from": one, "to": other} for one, other in zip(ids, ids[1:], strict=False)]
+
+
+def _linear(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    """Five calls: GET, PUT, GET, PUT, GET. Reads and idempotent ones may be repeated after a crash."""
+    steps = [f"h{number}" for number in range(1, 6)]
+    nodes = [
+        _http(step, "/ok/80", sink, canary, method="PUT" if number % 2 else "GET", retry=_TRIES)
+        for number, step in enumerate(steps)
+    ]
+    return [_in(), *nodes], _chain("start", "in", *steps)
+
+
+def _fanout(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    """Ten branches side by side, one merge."""
+    branches = [f"b{number}" for number in range(10)]
+    nodes = [_http(each, "/ok/150", sink, canary, retry=_TRIES) for each in branches]
+    merge = {"id": "merge", "type": "merge", "parameters": {"mode": "append"}}
+    edges = [{"from": "in", "to": each} for each in branches]
+    edges += [{"from": each, "to": "merge", "input": f"input{n}"} for n, each in enumerate(branches, start=1)]
+    return [_in(), *nodes, merge], [*_chain("start", "in"), *edges]
+
+
+def _loop(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    """Twenty items in batches of five, a call for each item."""
+    nodes = [
+        _in(),
+        {
+            "id": "items",
+            "type": "set",
+            "parameters": {"fields": {"list": "{{ Array.from({length: 20}, (_, i) => ({i})) }}"}},
+        },
+        {"id": "split", "type": "split_out", "parameters": {"field": "list"}},
+        {"id": "batches", "type": "loop", "parameters": {"batch_size": 5}},
+        _http("call", "/ok/40", sink, canary, item="{{ $json.i }}", method="PUT", retry=_TRIES),
+        {"id": "all", "type": "aggregate", "parameters": {"into": "results"}},
+    ]
+    edges = _chain("start", "in", "items", "split", "batches")
+    edges += [
+        {"from": "batches", "output": "loop", "to": "call"},
+        {"from": "call", "to": "batches"},
+        {"from": "batches", "output": "done", "to": "all"},
+    ]
+    return nodes, edges
+
+
+def _flaky(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    """Refused twice, then it works."""
+    call = _http("call", "/flaky/2", sink, canary, retry={"attempts": 20, "delay_seconds": 1, "backoff": "fixed"})
+    return [_in(), call], _chain("start", "in", "call")
+
+
+def _waits(sink: str, canary: str, longest: float) -> tuple[list[Document], list[Document]]:
+    seconds = f"{{{{ 2 + ($json.key.length * 7 + Number($json.key.split('-').at(-1))) % {int(longest) - 2} }}}}"
+    nodes = [
+        _in(),
+        {"id": "wait", "type": "wait", "parameters": {"seconds": seconds}},
+        _http("call", "/ok/20", sink, canary, retry=_TRIES),
+    ]
+    return nodes, _chain("start", "in", "wait", "call")
+
+
+def _fails(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    call = _http("call", "/fail", sink, canary, retry={"attempts": 2, "delay_seconds": 1, "backoff": "fixed"})
+    return [_in(), call], _chain("start", "in", "call")
+
+
+def _hook(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    call = _http("call", "/ok/60", sink, canary, method="PUT", retry=_TRIES)
+    return [_in("{{ $json.body.key }}"), call], _chain("start", "in", "call")
+
+
+def _unsafe(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    """A POST without a key: never repeated by itself; its outcome may be unknown."""
+    call = _http("call", "/ok/400", sink, canary, method="POST", timeout_seconds=UNSAFE_TIMEOUT)
+    return [_in(), call], _chain("start", "in", "call")
+
+
+_TRIES = {"attempts": 20, "delay_seconds": 1, "backoff": "fixed"}
+"""A call may be cut, timed out or refused while the storm lasts; that must not decide how the execution ends."""
+
+_MAKERS = {
+    "linear": _linear,
+    "fanout": _fanout,
+    "loop": _loop,
+    "flaky": _flaky,
+    "waits": _waits,
+    "fails": _fails,
+    "hook": _hook,
+    "unsafe": _unsafe,
+}
