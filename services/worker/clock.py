@@ -9,6 +9,9 @@ import time
 TICK_FRESH_MS = 5_000
 """How old the last tick may be for effects to start."""
 
+MOST_DELAY_MS = 1_500
+"""So much delay between a tick's append and its reading is made up for."""
+
 _clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -29,9 +32,15 @@ class OwnerClock:
         self._seen_at = elapsed_ms()
         self._ticked = False
 
-    def tick(self, tick_time: int) -> None:
-        """A tick was read. An older one than the time reached is taken as a sign of life only."""
+    def tick(self, tick_time: int, appended_at: int | None = None) -> None:
+        """A tick was read. An older one than the time reached is taken as a sign of life only.
+
+        `appended_at`: when the log took it, by the log's clock. What has passed since is added, within bounds (clocks
+        may differ): time read late and then in time would jump, and a wait begun in between would end early.
+        """
         now = elapsed_ms()
+        if appended_at is not None:
+            tick_time += min(max(wall_ms() - appended_at, 0), MOST_DELAY_MS)
         reached = self._tick + now - self._seen_at if self._ticked else 0
         self._tick = max(tick_time, reached)
         self._seen_at = now

@@ -202,7 +202,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
                 _log.warning("tick cannot be decoded", partition=record.partition, reason=str(error))
                 return
-            owner.tick(tick_time, record.offset)
+            owner.tick(tick_time, record)
         else:
             owner.take_in(record)
 
