@@ -2,14 +2,13 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.expressions.array_methods import ARRAY_METHODS
 from domain.expressions.conversions import to_key
 from domain.expressions.fast import Run
 from domain.expressions.literals import elements
 from domain.expressions.members import call as call_value
 from domain.expressions.members import call_method, index, member
+from domain.expressions.methods import ARRAYS, STRINGS
 from domain.expressions.scope import Scope, node_items
-from domain.expressions.string_methods import STRING_METHODS
 from domain.expressions.syntax import Call, Chain, Index, Literal, Member, Name, Node, Spread
 from domain.expressions.values import UNDEFINED, Function, Value, forbidden, is_forbidden
 
@@ -71,7 +70,7 @@ def _known(compiler: "Compiler", node: Call, function: Value) -> Run:
 def _method(compiler: "Compiler", node: Call, callee: Member) -> Run:
     """`object.name(…)`: strings and arrays find their method without a look-up at run time."""
     owner, name = compiler.compile(callee.object), callee.name
-    of_text, of_list = STRING_METHODS.get(name), ARRAY_METHODS.get(name)
+    of_text, of_list = STRINGS.get(name), ARRAYS.get(name)
     arguments, text = elements(compiler, node.arguments), compiler.text(callee.object)
 
     def run(scope: Scope, frame: Any = None) -> Value:

@@ -13,7 +13,7 @@ from domain.expressions.values import UNDEFINED, Value
 _UNITS: Final = ("years", "quarters", "months", "weeks", "days", "hours", "minutes", "seconds", "milliseconds")
 
 
-def _unit(name: str) -> str:
+def unit_of(name: str) -> str:
     unit = name if name.endswith("s") else f"{name}s"
     if unit not in _UNITS:
         raise ExpressionError(RANGE, f"unknown unit of time {name[:30]!r}")
@@ -22,9 +22,11 @@ def _unit(name: str) -> str:
 
 def _amounts(budget: Budget, duration: Value, unit: Value) -> dict[str, float]:
     if type(duration) is dict:
-        amounts = {_unit(name): to_double(to_number(amount, budget)) for name, amount in own_entries(duration, budget)}
+        amounts = {
+            unit_of(name): to_double(to_number(amount, budget)) for name, amount in own_entries(duration, budget)
+        }
     elif type(duration) in {int, float}:
-        amounts = {"milliseconds" if unit is UNDEFINED else _unit(to_text(unit)): to_double(duration)}
+        amounts = {"milliseconds" if unit is UNDEFINED else unit_of(to_text(unit)): to_double(duration)}
     else:
         raise ExpressionError(TYPE, f"plus and minus take an amount such as {{days: 1}}, not {kind_of(duration)}")
     if not all(abs(amount) < 1e15 for amount in amounts.values()):
@@ -56,7 +58,7 @@ def _start_of(_: Budget, date: DateTime, unit: Value = UNDEFINED, *__: Value) ->
 
 def _end_of(_: Budget, date: DateTime, unit: Value = UNDEFINED, *__: Value) -> DateTime:
     start = date.start_of(to_text(unit))
-    return start.shifted({_unit(to_text(unit)): 1}, 1).shifted({"milliseconds": 1}, -1)
+    return start.shifted({unit_of(to_text(unit)): 1}, 1).shifted({"milliseconds": 1}, -1)
 
 
 def _millis(_: Budget, date: DateTime, *__: Value) -> int:

@@ -18,11 +18,11 @@ _EXACT_UNITS: Final = {
     "seconds": 1000,
     "milliseconds": 1,
 }
-_MONTHS: Final = (
+MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _TOKEN = re.compile(
     r"'([^']*)'|(yyyy|yy|y|M{1,4}|d{1,2}|H{1,2}|h{1,2}|m{1,2}|s{1,2}|S{1,3}|E{1,4}|c|a|Z{1,3}|z|o{1,3}|W{1,2}|X|x|q)"
 )
@@ -94,9 +94,14 @@ class DateTime:
         return self._at(start())
 
     def _at(self, local: datetime) -> "DateTime":
-        """A local wall time as an instant (the first one where a clock change repeats it)."""
-        aware = local.replace(tzinfo=zone_of(self.zone))
-        return DateTime((aware - _EPOCH) // timedelta(milliseconds=1), self.zone)
+        return DateTime.of_local(local, self.zone)
+
+    @staticmethod
+    def of_local(local: datetime, zone: str) -> "DateTime":
+        """A local wall time of the zone as an instant (the first one where a clock change repeats it); one with an
+        offset of its own is only shown in the zone."""
+        aware = local if local.tzinfo is not None else local.replace(tzinfo=zone_of(zone))
+        return DateTime((aware - _EPOCH) // timedelta(milliseconds=1), zone)
 
     def format(self, pattern: str) -> str:
         """The date by a pattern such as `yyyy-MM-dd HH:mm`; text in single quotes stays."""
@@ -130,8 +135,8 @@ _TOKENS: Final[dict[str, Callable[[DateTime], str]]] = {
     "y": lambda d: str(d.local.year),
     "M": lambda d: str(d.local.month),
     "MM": lambda d: f"{d.local.month:02d}",
-    "MMM": lambda d: _MONTHS[d.local.month - 1][:3],
-    "MMMM": lambda d: _MONTHS[d.local.month - 1],
+    "MMM": lambda d: MONTHS[d.local.month - 1][:3],
+    "MMMM": lambda d: MONTHS[d.local.month - 1],
     "d": lambda d: str(d.local.day),
     "dd": lambda d: f"{d.local.day:02d}",
     "H": lambda d: str(d.local.hour),
@@ -146,8 +151,8 @@ _TOKENS: Final[dict[str, Callable[[DateTime], str]]] = {
     "SSS": lambda d: f"{d.local.microsecond // 1000:03d}",
     "E": lambda d: str(d.local.isoweekday()),
     "c": lambda d: str(d.local.isoweekday()),
-    "EEE": lambda d: _WEEKDAYS[d.local.weekday()][:3],
-    "EEEE": lambda d: _WEEKDAYS[d.local.weekday()],
+    "EEE": lambda d: WEEKDAYS[d.local.weekday()][:3],
+    "EEEE": lambda d: WEEKDAYS[d.local.weekday()],
     "a": lambda d: "AM" if d.local.hour < 12 else "PM",
     "Z": lambda d: _offset(d, "Z"),
     "ZZ": lambda d: _offset(d, "ZZ"),

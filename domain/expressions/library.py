@@ -6,6 +6,8 @@ from typing import Final
 from urllib.parse import quote
 
 from domain.expressions import utf16
+from domain.expressions.conveniences import date_library
+from domain.expressions.conveniences.registry import table
 from domain.expressions.conversions import iterate, kind_of, to_number, to_text, truthy
 from domain.expressions.datetimes import DateTime
 from domain.expressions.errors import RANGE, TYPE, UNSUPPORTED, ExpressionError
@@ -16,6 +18,8 @@ from domain.expressions.object_methods import OBJECT_FUNCTIONS
 from domain.expressions.regexp_methods import regexp
 from domain.expressions.scope import Scope, input_items, node_items
 from domain.expressions.values import INFINITY, MAX_SAFE, NAN, UNDEFINED, Function, Namespace, Value
+
+__all__ = ["CONSTANTS", "VARIABLES", "date_library"]  # importing it fills the registry
 
 _UNRESERVED: Final = "-_.!~*'()"
 _RESERVED: Final = ";/?:@&=+$,#"
@@ -237,6 +241,7 @@ CONSTANTS: Final[Mapping[str, Value]] = {
     "Math": Namespace("Math", {**_functions({**MATH_FUNCTIONS, "random": _random}), **_MATH}),
     "JSON": Namespace("JSON", _functions({"parse": _json_parse, "stringify": _json_stringify})),
     "Date": Namespace("Date", _functions({"now": lambda scope, *_: scope.now})),
+    "DateTime": Namespace("DateTime", _functions(table("DateTime"))),
     "Object": Function("Object", _object, _functions(OBJECT_FUNCTIONS)),
     "Array": Function("Array", _array, _functions(_ARRAY)),
     "String": Function("String", _string, _functions({"fromCharCode": _from_codes, "fromCodePoint": _from_points})),

@@ -1,37 +1,18 @@
 """What stands behind `value.name` and `value[index]`: plain tables, by type. Nothing reaches Python's attributes."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
-
 from domain.expressions import utf16
-from domain.expressions.array_methods import ARRAY_METHODS, MUTATING
+from domain.expressions.array_methods import MUTATING
 from domain.expressions.conversions import kind_of, to_key, to_text, units
-from domain.expressions.datetime_methods import DATE_FIELDS, DATE_METHODS
+from domain.expressions.datetime_methods import DATE_FIELDS
 from domain.expressions.datetimes import DateTime
 from domain.expressions.errors import TYPE, UNSUPPORTED, ExpressionError
 from domain.expressions.limits import Budget
-from domain.expressions.number_methods import BOOLEAN_METHODS, NUMBER_METHODS
-from domain.expressions.object_methods import OBJECT_METHODS
-from domain.expressions.reference_methods import REFERENCE_METHODS, current_item
-from domain.expressions.regexp_methods import REGEXP_FIELDS, REGEXP_METHODS
+from domain.expressions.methods import METHODS
+from domain.expressions.reference_methods import current_item
+from domain.expressions.regexp_methods import REGEXP_FIELDS
 from domain.expressions.regexps import RegExp
 from domain.expressions.scope import ItemsReference, Scope
-from domain.expressions.string_methods import STRING_METHODS
 from domain.expressions.values import UNDEFINED, Function, Namespace, Value, forbidden, is_forbidden
-
-Method = Callable[..., Value]
-
-METHODS: Final[Mapping[type, Mapping[str, Method]]] = {
-    str: STRING_METHODS,
-    list: ARRAY_METHODS,
-    dict: OBJECT_METHODS,
-    int: NUMBER_METHODS,
-    float: NUMBER_METHODS,
-    bool: BOOLEAN_METHODS,
-    DateTime: DATE_METHODS,
-    RegExp: REGEXP_METHODS,
-    ItemsReference: REFERENCE_METHODS,
-}
 
 
 def member(budget: Budget, value: Value, name: str, text: str) -> Value:

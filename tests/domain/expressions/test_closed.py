@@ -154,7 +154,7 @@ def test_no_python_attribute_is_a_member() -> None:
     for base in BASES:
         for name in PYTHON:
             result = run(f"typeof ({base}).{name}")
-            assert result == "undefined" or (base, name) == ("$now", "format"), (base, name)
+            assert result == "undefined" or (name == "format" and base in {"$now", "(1)"}), (base, name)
 
 
 def test_random_text_gives_json_or_an_error() -> None:
