@@ -182,8 +182,7 @@ class Batch:
         decision = self._decision(each.command, entry, each.stream, entry.workspace)
         if not decision.events:
             self.decided.append(Decided(each.stream, entry, decision, 0))
-            self._lane.settle(entry)
-            self._memory.note_queued(each.stream, entry)
+            self._memory.unchanged(each.stream, entry, self._clock.now())
             return
         why = _Why(entry.workspace, type(each.command).__name__, trace=entry.trace)
         self._put(each.stream, entry, decision, each.command, why)

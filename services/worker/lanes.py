@@ -36,13 +36,15 @@ _start_head = msgspec.json.Decoder(_StartHead).decode
 
 @dataclass(slots=True)
 class Entry:
-    """One stream in an owner's memory: its state, or its state frozen to bytes while it is parked."""
+    """One stream in an owner's memory: its state, or its state frozen to bytes while it is parked. `alarm`: the due time
+    that the memory will wake it at (`due` moves on when a decision is made, `alarm` when it is accepted)."""
 
     workspace: str
     state: Any = None
     frozen: bytes | None = None
     version: int = 0
     due: int | None = None
+    alarm: int | None = None
     parked: bool = True
     queued: bool = False
     graph_key: GraphKey | None = None

@@ -75,7 +75,6 @@ class PartitionMemory:
 
     def changed(self, stream: str, entry: Entry, offset: int) -> None:
         """The stream's newest accepted commit stands at `offset`: settle its due time, let it go if it is closed."""
-        before = entry.due
         self._dirty.add(stream)
         if entry.state is None:
             return
@@ -84,8 +83,15 @@ class PartitionMemory:
         if self.lane.gone(entry):
             del self.entries[stream]
             self.remembered.add(stream, self.lane.fingerprint(entry), offset)
-        elif entry.due is not None and entry.due != before:
-            heapq.heappush(self._due, (entry.due, stream))
+        else:
+            self._set_alarm(stream, entry)
+
+    def unchanged(self, stream: str, entry: Entry, now: int) -> None:
+        """A decision without events: an alarm that went off too early is set again."""
+        self.lane.settle(entry)
+        self.note_queued(stream, entry)
+        if entry.due is not None and entry.due > now:
+            self._set_alarm(stream, entry)
 
     def note_queued(self, stream: str, entry: Entry) -> None:
         """Keep the starts that were put off, in their order."""
@@ -112,9 +118,18 @@ class PartitionMemory:
         while self._due and self._due[0][0] <= now:
             due, stream = heapq.heappop(self._due)
             entry = self.entries.get(stream)
-            if entry is not None and entry.due == due:
+            if entry is None:
+                continue
+            if entry.alarm == due:
+                entry.alarm = None
+            if entry.due == due:
                 streams.append(stream)
         return streams
+
+    def _set_alarm(self, stream: str, entry: Entry) -> None:
+        if entry.due is not None and entry.due != entry.alarm:
+            heapq.heappush(self._due, (entry.due, stream))
+            entry.alarm = entry.due
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
@@ -164,5 +179,4 @@ class PartitionMemory:
             self._busy_keys.add(key)
         self.entries[each.stream] = entry
         self._stored.add(each.stream)
-        if each.due is not None:
-            heapq.heappush(self._due, (each.due, each.stream))
+        self._set_alarm(each.stream, entry)

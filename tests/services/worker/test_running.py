@@ -160,6 +160,16 @@ async def test_a_drain_finishes_what_is_under_way(server: Server) -> None:
         assert (await cluster.closed(stream))[-1] == "execution.completed"
 
 
+async def test_a_wait_that_follows_a_short_wait_ends() -> None:
+    """The timer and the tick wake a short wait in one batch: the second of them must not swallow the next due time."""
+    async with Cluster() as cluster:
+        await cluster.start("a")
+        waits = [{"id": f"w{n}", "type": "wait", "parameters": {"seconds": s}} for n, s in enumerate((0.3, 6))]
+        streams = [await begin(cluster, chain(*waits, DONE)) for _ in range(5)]
+        for stream in streams:
+            assert (await cluster.closed(stream, 15))[-1] == "execution.completed"
+
+
 async def test_a_short_and_a_long_wait_over_a_restart() -> None:
     async with Cluster() as cluster:
         await cluster.start("a")
