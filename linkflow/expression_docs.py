@@ -40,13 +40,13 @@ All of JavaScript's operators, literals, templates, optional chaining, destructu
 the methods of strings, arrays, numbers and objects, `Math`, `JSON`, `Object`, `Array`, `Number`, `String` and regular
 expressions (`/…/dgimsuy` with `test`, `exec`, `match`, `matchAll`, `replace`, `replaceAll`, `search`, `split`): matched
 in time linear in the text unless they have backreferences, and in a bounded number of steps always. Data is never
-changed: `sort`, `reverse` and `fill` give a changed copy. What is beyond JavaScript is listed here. A field of an object
-wins over a function of the same name. In the examples `$now` is 2025-11-23 19:46 in Europe/Berlin.
+changed: `sort`, `reverse` and `fill` give a changed copy. What is beyond JavaScript is listed here. A field of an
+object wins over a function of the same name. In the examples `$now` is 2025-11-23 19:46 in Europe/Berlin.
 
 Dates have Luxon's fields (`year`, `month`, `day`, `hour`, `minute`, `second`, `millisecond`, `weekday`, `weekNumber`,
 `quarter`, `ordinal`, `zoneName`, `ts`) and methods (`plus`, `minus`, `startOf`, `endOf`, `setZone`, `toUTC`, `toISO`,
-`toISODate`, `toISOTime`, `toMillis`, `toSeconds`, `toFormat`) as well; patterns take `yyyy yy M MM MMM MMMM d dd H HH h hh m
-mm s ss S SSS a E EEE EEEE W WW o ooo q Z ZZ ZZZ z X x`, text in single quotes stays.
+`toISODate`, `toISOTime`, `toMillis`, `toSeconds`, `toFormat`) as well; patterns take `yyyy yy M MM MMM MMMM d dd H HH h
+hh m mm s ss S SSS a E EEE EEEE W WW o ooo q Z ZZ ZZZ z X x`, text in single quotes stays.
 
 | error | what it means |
 |---|---|

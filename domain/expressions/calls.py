@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.expressions.conversions import to_key
 from domain.expressions.fast import Run
+from domain.expressions.library import CONSTANTS
 from domain.expressions.literals import elements
 from domain.expressions.members import call as call_value
 from domain.expressions.members import call_method, index, member
@@ -59,7 +60,9 @@ def _known(compiler: "Compiler", node: Call, function: Value) -> Run:
     """A call of a built-in by its fixed name."""
     arguments, text = elements(compiler, node.arguments), compiler.text(node.callee)
     if type(function) is not Function:
-        return lambda scope, frame: call_value(scope, function, arguments(scope, frame), text)
+        object_ = node.callee.object if isinstance(node.callee, Member) else None
+        owner = CONSTANTS.get(object_.name) if isinstance(object_, Name) else None
+        return lambda scope, frame: call_value(scope, function, arguments(scope, frame), text, owner)
     target = function.call
     if len(node.arguments) == 1 and not isinstance(node.arguments[0], Spread):
         only = compiler.compile(node.arguments[0])

@@ -9,8 +9,14 @@ from typing import Any, Final
 
 from domain.expressions import calls, functions, literals
 from domain.expressions.conversions import to_number, truthy, type_of
-from domain.expressions.errors import LIMIT, REFERENCE, SYNTAX, ExpressionError, excerpt
+from domain.expressions.errors import FORBIDDEN, LIMIT, REFERENCE, SYNTAX, UNSUPPORTED, ExpressionError, excerpt
 from domain.expressions.fast import Run, binary, path
+from domain.expressions.javascript import (
+    FORBIDDEN_GLOBALS,
+    FORBIDDEN_MEMBERS,
+    UNSUPPORTED_GLOBALS,
+    UNSUPPORTED_MEMBERS,
+)
 from domain.expressions.library import CONSTANTS, VARIABLES
 from domain.expressions.limits import MAX_TREE, Budget
 from domain.expressions.locals import Locals
@@ -108,8 +114,16 @@ def _name(compiler: Compiler, node: Name) -> Run:
         return compiler.constant(CONSTANTS[node.name])
     variable = VARIABLES.get(node.name)
     if variable is None:
-        raise compiler.fail(REFERENCE, _unknown(node.name), node.start)
+        raise _no_such_name(compiler, node)
     return _variable(variable)
+
+
+def _no_such_name(compiler: Compiler, node: Name) -> ExpressionError:
+    if node.name in FORBIDDEN_GLOBALS:
+        return compiler.fail(FORBIDDEN, f"{node.name!r} leads out of the data", node.start)
+    if node.name in UNSUPPORTED_GLOBALS:
+        return compiler.fail(UNSUPPORTED, f"{node.name!r} is not available in expressions", node.start)
+    return compiler.fail(REFERENCE, _unknown(node.name), node.start)
 
 
 def _variable(read: Callable[[Scope], Value]) -> Run:
@@ -192,7 +206,17 @@ def _fold_member(compiler: Compiler, root: Node, steps: list[tuple[str, str]]) -
     if type(value) is not Namespace and type(value) is not Function:
         return None
     compiler.names.add(root.name)
-    return compiler.constant(value.members.get(steps[0][0], UNDEFINED))
+    name = steps[0][0]
+    if name not in value.members:
+        _refuse_known_member(compiler, f"{root.name}.{name}", root.start)
+    return compiler.constant(value.members.get(name, UNDEFINED))
+
+
+def _refuse_known_member(compiler: Compiler, name: str, position: int) -> None:
+    if name in FORBIDDEN_MEMBERS:
+        raise compiler.fail(FORBIDDEN, f"{name} reaches inside of objects", position)
+    if name in UNSUPPORTED_MEMBERS:
+        raise compiler.fail(UNSUPPORTED, f"{name} is not available in expressions", position)
 
 
 def _index(compiler: Compiler, node: Index) -> Run:

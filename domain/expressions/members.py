@@ -6,6 +6,7 @@ from domain.expressions.conversions import kind_of, to_key, to_text, units
 from domain.expressions.datetime_methods import DATE_FIELDS
 from domain.expressions.datetimes import DateTime
 from domain.expressions.errors import TYPE, UNSUPPORTED, ExpressionError
+from domain.expressions.javascript import UNSUPPORTED_CALLS, is_unsupported_method
 from domain.expressions.limits import Budget
 from domain.expressions.methods import METHODS
 from domain.expressions.reference_methods import current_item
@@ -103,4 +104,8 @@ def call(scope: Scope, callee: Value, arguments: list[Value], text: str, owner: 
     name = text.rpartition(".")[2]
     if type(owner) is list and name in MUTATING:
         raise ExpressionError(UNSUPPORTED, f"{name} would change an array; {MUTATING[name]}")
+    if callee is UNDEFINED and owner is not None and is_unsupported_method(owner, name):
+        raise ExpressionError(UNSUPPORTED, f"the method {name} is not available in expressions")
+    if type(callee) is Namespace and callee.name in UNSUPPORTED_CALLS:
+        raise ExpressionError(UNSUPPORTED, f"{callee.name}() is not available in expressions; use $now")
     raise ExpressionError(TYPE, f"{text} is not a function, it is {kind_of(callee)}")

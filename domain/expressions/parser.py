@@ -2,7 +2,7 @@
 
 from typing import Final, NoReturn
 
-from domain.expressions.errors import FORBIDDEN, LIMIT, REFERENCE, SYNTAX, UNSUPPORTED, ExpressionError, excerpt
+from domain.expressions.errors import FORBIDDEN, LIMIT, SYNTAX, UNSUPPORTED, ExpressionError, excerpt
 from domain.expressions.lexer import Lexer, Token
 from domain.expressions.limits import MAX_CHAIN, MAX_NESTING
 from domain.expressions.patterns import parse_arrow
@@ -316,12 +316,26 @@ class Parser:
             return Literal(token.start, token.end, _CONSTANTS[name])
         self._check_name(token)
         self._check_reserved(token)
+        if name == "async" and self._at_async_function():
+            self.fail("async functions are not supported", token.start, UNSUPPORTED)
         if name == "this":
-            self.fail("'this' has no meaning in an expression", token.start, REFERENCE)
+            self.fail("'this' has no meaning in an expression", token.start, FORBIDDEN)
         return Name(token.start, token.end, name)
+
+    def _at_async_function(self) -> bool:
+        """Behind `async`: a parameter and `=>`, a list of them and `=>`, or `function`."""
+        token = self.peek()
+        if token.kind == "name" and token.value not in {"in", "instanceof"}:
+            return True
+        if token.kind != "(":
+            return False
+        closing = self._closing_parenthesis()
+        return closing > 0 and self.peek(closing + 1).kind == "=>"
 
     def _check_reserved(self, token: Token) -> None:
         if token.value in _RESERVED:
+            if token.value == "import":
+                self.fail("'import' leads out of the data", token.start, FORBIDDEN)
             known = token.value in {"new", "function", "await", "class", "delete"}
             self.fail(f"{token.value!r} is not supported in expressions", token.start, UNSUPPORTED if known else SYNTAX)
 
@@ -353,6 +367,9 @@ class Parser:
 
     def _entry(self) -> Entry:
         token = self.peek()
+        modified = token.kind == "name" and token.value in {"get", "set", "async"}
+        if token.kind == "*" or (modified and self.peek(1).kind in {"name", "string", "number", "[", "*"}):
+            self.fail("methods in object literals are not supported", token.start, UNSUPPORTED)
         key = self.property_key()
         if self.accept(":"):
             return Entry(key, self.expression())

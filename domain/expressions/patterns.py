@@ -1,6 +1,6 @@
 """The parser's part for arrow functions: parameters, destructuring, and blocks of simple statements."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain.expressions.errors import UNSUPPORTED
 from domain.expressions.syntax import (
@@ -21,6 +21,11 @@ from domain.expressions.syntax import (
 
 if TYPE_CHECKING:
     from domain.expressions.parser import Parser
+
+
+_STATEMENTS: Final = frozenset(
+    {"for", "while", "do", "try", "throw", "switch", "var", "function", "class", "debugger", "break", "continue"}
+)
 
 
 def parse_arrow(parser: "Parser") -> Arrow:
@@ -148,7 +153,7 @@ def _statement(parser: "Parser") -> list[Statement]:
     if word == "if":
         parser.advance()
         return [_condition(parser)]
-    if word in {"for", "while", "do", "try", "throw", "switch", "var", "function", "class"}:
+    if word in _STATEMENTS or (word and parser.peek(1).kind == ":" and word not in {"true", "false", "null"}):
         parser.fail(f"{word!r} is not supported in expressions; use a code node", token.start, UNSUPPORTED)
     if token.kind == "{":
         block = _block(parser)
@@ -162,6 +167,8 @@ def _declarations(parser: "Parser") -> list[Statement]:
     declarations: list[Statement] = []
     while True:
         target = _target(parser)
+        if isinstance(target, NamePattern) and parser.peek().kind in {";", ",", "}"}:
+            parser.fail("a variable without a value is not supported", target.start, UNSUPPORTED)
         parser.expect("=")
         declarations.append(Declaration(target, parser.expression()))
         if not parser.accept(","):

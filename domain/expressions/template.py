@@ -5,14 +5,16 @@ from typing import Any, Final, final
 
 from domain.expressions import utf16
 from domain.expressions.compiler import Compiler
-from domain.expressions.errors import LIMIT, SYNTAX, ExpressionError
+from domain.expressions.errors import FORBIDDEN, LIMIT, SYNTAX, UNSUPPORTED, ExpressionError
 from domain.expressions.fast import Run
+from domain.expressions.javascript import FORBIDDEN_GLOBALS, FORBIDDEN_MEMBERS
 from domain.expressions.json_text import text_in_template, to_json
+from domain.expressions.lexer import Lexer, Token
 from domain.expressions.limits import MAX_DATA_DEPTH, MAX_SOURCE, too_deep
 from domain.expressions.parser import Parser
 from domain.expressions.scope import Scope
 from domain.expressions.syntax import Member, Name, Node
-from domain.expressions.values import UNDEFINED, Function, JsonValue, Value
+from domain.expressions.values import UNDEFINED, Function, JsonValue, Value, is_forbidden
 
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
@@ -223,9 +225,43 @@ def _parse_expression(text: str, start: int) -> tuple[Node, int]:
         if parser.peek().kind == "}":
             parser.fail("{{ }} is empty", start, SYNTAX)
         node = parser.expression()
+        token = parser.peek()
+        if token.kind != "}" or not text.startswith(_CLOSE, token.start):
+            parser.unexpected(token, "'}}' expected")
     except RecursionError:
         raise too_deep() from None
-    token = parser.peek()
-    if token.kind != "}" or not text.startswith(_CLOSE, token.start):
-        parser.unexpected(token, "'}}' expected")
+    except ExpressionError as error:
+        if error.code == UNSUPPORTED:
+            _refuse_forbidden_names(text, start)
+        raise
     return node, token.start + 2
+
+
+def _refuse_forbidden_names(text: str, start: int) -> None:
+    """What this evaluator does not cover may run elsewhere, but never with a name in it that leads out of the data,
+    wherever it stands. Raises ExpressionError (expression_forbidden)."""
+    lexer = Lexer(text, start)
+    tokens: list[Token] = []
+    braces = 0
+    try:
+        while braces >= 0 and (token := lexer.token()).kind != "end":
+            braces += (token.kind == "{") - (token.kind == "}")
+            tokens.append(token)
+    except ExpressionError:
+        pass  # what cannot be read cannot run either
+    lists = [tokens]
+    while lists:
+        tokens = lists.pop()
+        for place, token in enumerate(tokens):
+            if token.kind == "template":
+                lists.extend(token.value.expressions)
+            elif token.kind == "name" and _leads_out(tokens, place):
+                shown = token.value[:60]
+                raise ExpressionError(FORBIDDEN, f"the name {shown!r} cannot be used in expressions", token.start)
+
+
+def _leads_out(tokens: list[Token], place: int) -> bool:
+    name = tokens[place].value
+    if place < 1 or tokens[place - 1].kind not in {".", "?."}:
+        return is_forbidden(name) or name in FORBIDDEN_GLOBALS
+    return is_forbidden(name) or (place > 1 and f"{tokens[place - 2].value}.{name}" in FORBIDDEN_MEMBERS)
