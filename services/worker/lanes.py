@@ -36,8 +36,8 @@ _start_head = msgspec.json.Decoder(_StartHead).decode
 
 @dataclass(slots=True)
 class Entry:
-    """One stream in an owner's memory: its state, or its state frozen to bytes while it is parked. `alarm`: the due time
-    that the memory will wake it at (`due` moves on when a decision is made, `alarm` when it is accepted)."""
+    """One stream in an owner's memory: its state, or its state frozen to bytes while it is parked. `alarm`: the due
+    time that the memory will wake it at (`due` moves on when a decision is made, `alarm` when it is accepted)."""
 
     workspace: str
     state: Any = None
