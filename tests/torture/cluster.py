@@ -9,7 +9,7 @@ import json
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -26,10 +26,19 @@ READY_SECONDS = 60.0
 CANARIES = ("canary-red-7f3a", "canary-blue-91c2")
 
 
+def full_names(workers: int) -> list[str]:
+    """The processes of a whole cluster."""
+    return ["api-0", "api-1", *(f"worker-{number}" for number in range(workers)), "projector-0", "projector-1"]
+
+
+def _silent(**_: object) -> None:
+    """Nobody wants to know what was started again."""
+
+
 class TortureCluster:
     """Use as an async context manager. `processes`, `proxies`: by name; `keys`: canary → API key of its workspace."""
 
-    def __init__(self, home: Path, *, log: str, workers: int, note: Callable[..., None]) -> None:
+    def __init__(self, home: Path, *, log: str, names: Sequence[str], note: Callable[..., None] = _silent) -> None:
         self.home = home
         self.log = log
         self.note = note
@@ -41,8 +50,10 @@ class TortureCluster:
         self.apis: dict[str, str] = {}
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, list[Proxy]] = {}
-        self._names = ["api-0", "api-1", *(f"worker-{n}" for n in range(workers)), "projector-0", "projector-1"]
+        self._names = list(names)
+        self._specs: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._held: set[str] = set()
+        self._armed: list[Process] = []
         self._supervising: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "TortureCluster":
@@ -117,7 +128,8 @@ class TortureCluster:
             self.apis[name] = f"http://127.0.0.1:{port}"
         if role == "projector":
             argv.append("--with-scheduler")
-        self.processes[name] = Process(name, argv, environment(settings), self.home / f"{name}.log")
+        self._specs[name] = (argv, environment(settings))
+        self.processes[name] = Process(name, *self._specs[name], self.home / f"{name}.log")
 
     async def run_cli(self, *args: str, within: float = 300.0) -> str:
         """A `linkflow` command, beside all proxies; returns what it says. Raises RuntimeError."""
@@ -166,6 +178,16 @@ class TortureCluster:
     def release(self, name: str) -> None:
         self._held.discard(name)
 
+    async def arm(self, name: str, failpoint: str) -> Process:
+        """End the process `name` and run it with LINKFLOW_FAILPOINT; after its end `release` gives the plain one back."""
+        self._held.add(name)
+        await self.processes[name].terminate()
+        argv, env = self._specs[name]
+        process = Process(name, argv, {**env, "LINKFLOW_FAILPOINT": failpoint}, self.home / f"{name}.log")
+        self._armed.append(process)
+        process.start()
+        return process
+
     def signal(self, name: str, number: signal.Signals) -> None:
         self.processes[name].send(number)
 
@@ -193,6 +215,8 @@ class TortureCluster:
             await asyncio.sleep(0.05)
         for name in self.processes:
             self.kill(name)
+        for process in self._armed:
+            process.kill()
         for proxy in (each for proxies in self.proxies.values() for each in proxies):
             await proxy.close()
         if self.broker is not None:

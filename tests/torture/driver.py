@@ -93,7 +93,9 @@ class Driver:
         times = chance.randint(1, 4)
         together = chance.random() < 0.5
         if together:
-            await asyncio.gather(*(self._start(place, key, random.Random(f"{key}{n}"), keyed=True) for n in range(times)))
+            await asyncio.gather(
+                *(self._start(place, key, random.Random(f"{key}{n}"), keyed=True) for n in range(times))
+            )
         for _ in range(0 if together else times):
             await self._start(place, key, chance, keyed=True)
         await self._until_ok(place, key, chance)
@@ -112,9 +114,7 @@ class Driver:
                 return
             await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
 
-    async def _start(
-        self, place: Place, key: str, chance: random.Random, *, keyed: bool, twist: bool = False
-    ) -> str:
+    async def _start(self, place: Place, key: str, chance: random.Random, *, keyed: bool, twist: bool = False) -> str:
         """One request; returns ok, fail or info."""
         content: dict[str, Any] = {"key": key, "canary": place.canary}
         if twist:

@@ -33,7 +33,7 @@ def make_plan(log: str, seed: int, size: str, executions: int | None = None, min
     if size == "full":
         plan = Plan(log, seed, size, 10_000, 60, 480, 60, 180, 3, (2, 8), 45, 60, 10)
     else:
-        plan = Plan(log, seed, size, 900, 15, 80, 17, 75, 2, (1.0, 3.0), 12, 12, 2)
+        plan = Plan(log, seed, size, 900, 15, 80, 10, 75, 2, (1.0, 3.0), 12, 12, 2)
     if executions is not None:
         plan = replace(plan, executions=executions)
     if minutes is not None:

@@ -70,7 +70,12 @@ async def read_kafka(bootstrap: str, prefix: str) -> list[RawRecord]:
                         if record.offset < ends[place]:
                             found.append(
                                 RawRecord(
-                                    topic, place.partition, record.offset, record.timestamp, headers, record.value or b""
+                                    topic,
+                                    place.partition,
+                                    record.offset,
+                                    record.timestamp,
+                                    headers,
+                                    record.value or b"",
                                 )
                             )
                     if records and records[-1].offset + 1 >= ends[place]:

@@ -10,7 +10,7 @@ import asyncpg
 
 from tests.support.client import Client
 from tests.torture.checkers import check
-from tests.torture.cluster import TortureCluster
+from tests.torture.cluster import TortureCluster, full_names
 from tests.torture.driver import Driver, Place
 from tests.torture.evidence import Evidence, Verdict
 from tests.torture.facts import understand
@@ -31,7 +31,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
     polls, samples = Journal(home / "polls.jsonl", sync=False), Journal(home / "samples.jsonl", sync=False)
     sink = Sink(home / "sink.jsonl")
     try:
-        async with TortureCluster(home, log=plan.log, workers=plan.workers, note=faults.write) as cluster:
+        async with TortureCluster(home, log=plan.log, names=full_names(plan.workers), note=faults.write) as cluster:
             places = await _deploy(plan, cluster, sink.url)
             async with Driver(plan, cluster.apis, places, history) as driver:
                 watching = [

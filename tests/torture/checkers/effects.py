@@ -68,9 +68,8 @@ def effect_bound(evidence: Evidence) -> Verdict:
         if effect_class == "idempotent":
             if len(keys) > executions.get(place[0], 1) or "" in keys:
                 wrong.append(f"{place}: calls with the keys {sorted(keys)[:3]}")
-            for key in keys:
-                if owners.setdefault(key, place) != place:
-                    wrong.append(f"{place} and {owners[key]} share the key {key}")
+            shared = [key for key in keys if owners.setdefault(key, place) != place]
+            wrong += [f"{place} and {owners[key]} share the key {key}" for key in shared]
     wrong += _unknown_is_not_repeated(evidence)
     return verdict("C08 effect_bound", total, wrong, f"repeats by class: {repeats}")
 
@@ -82,9 +81,8 @@ def _unknown_is_not_repeated(evidence: Evidence) -> list[str]:
         for event in events:
             if event.type == "execution.node_outcome_unknown":
                 unknown.add((event.data["node"], event.data.get("run", 0)))
-            elif event.type == "execution.node_attempted":
-                if (event.data["node"], event.data.get("run", 0)) in unknown:
-                    wrong.append(f"{execution}: {event.data['node']} was tried again after its outcome was unknown")
+            elif event.type == "execution.node_attempted" and (event.data["node"], event.data.get("run", 0)) in unknown:
+                wrong.append(f"{execution}: {event.data['node']} was tried again after its outcome was unknown")
     return wrong
 
 

@@ -92,7 +92,9 @@ def read_model_is_fold(evidence: Evidence) -> Verdict:
             wrong += [f"{execution} {run}: {each}" for each in _differences(folded[run], runs[execution][run])]
     listed = [each for ids in evidence.lists.values() for each in ids]
     if sorted(listed) != sorted(streams):
-        wrong.append(f"the lists show {len(listed)} executions ({len(set(listed))} distinct), the log has {len(streams)}")
+        wrong.append(
+            f"the lists show {len(listed)} executions ({len(set(listed))} distinct), the log has {len(streams)}"
+        )
     return verdict("C10 read_model_is_fold", len(rows) + len(evidence.runs), wrong)
 
 

@@ -36,7 +36,7 @@ def recovery_times(evidence: Evidence) -> dict[str, list[float]]:
                 found["worker"] += _taken_over(evidence, fault)
             case "api", "kill":
                 found["api"] += _next(accepted, fault["began"])
-            case ("database" | "broker"), _:
+            case (("database" | "broker"), _):
                 found[role] += _next(accepted, fault["at"])
             case "projector", "kill":
                 found["projector"] += _rows_moved(evidence, fault["began"])
@@ -77,7 +77,9 @@ def recovers(evidence: Evidence) -> Verdict:
     times = recovery_times(evidence)
     for role, values in times.items():
         worst = percentile(values, 0.95)
-        notes.append(f"{role} p50 {percentile(values, 0.5):.1f} p95 {worst:.1f} max {max(values):.1f} s (n={len(values)})")
+        notes.append(
+            f"{role} p50 {percentile(values, 0.5):.1f} p95 {worst:.1f} max {max(values):.1f} s (n={len(values)})"
+        )
         if worst > LIMITS[role] + RESTART:
             wrong.append(f"{role}: p95 {worst:.1f} s over {LIMITS[role] + RESTART:.1f} s")
     if evidence.drained is None:

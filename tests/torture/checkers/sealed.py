@@ -19,8 +19,8 @@ def tenant_sealed(evidence: Evidence) -> Verdict:
     for execution, events in streams.items():
         canary = owner[execution] = start_of(events)[1]
         for workspace in {event.commit.value["workspace"] for event in events}:
-            if workspaces.setdefault(workspace, canary) != canary:
-                wrong.append(f"{execution} of {canary} lies in the workspace of {workspaces[workspace]}")
+            if (theirs := workspaces.setdefault(workspace, canary)) != canary:
+                wrong += [f"{execution} of {canary} lies in the workspace of {theirs}"]
         text = json.dumps([event.data for event in events])
         wrong += [f"{execution} of {canary} holds {each}" for each in canaries - {canary} if each in text]
     sent = {each["key"]: each["canary"] for each in evidence.history if each["op"] == "start"}
@@ -28,9 +28,11 @@ def tenant_sealed(evidence: Evidence) -> Verdict:
         if request["canary"] != sent.get(request["key"]):
             wrong.append(f"a call for {request['key']} carried {request['canary']}")
     for canary, ids in evidence.lists.items():
-        wrong += [f"the list of {canary} shows {each} of {owner.get(each)}" for each in ids if owner.get(each) != canary]
+        wrong += [
+            f"the list of {canary} shows {each} of {owner.get(each)}" for each in ids if owner.get(each) != canary
+        ]
     foreign = [each for each in evidence.polls if each["foreign"]]
-    wrong += [f"{each['execution']} was shown to another workspace" for each in foreign if each["status"] != 404]
+    wrong += [f"{each['execution']} was shown to another workspace" for each in foreign if each["status"] == 200]
     return verdict("C17 tenant_sealed", len(streams) + len(foreign), wrong, f"{len(foreign)} reads with the wrong key")
 
 

@@ -45,7 +45,10 @@ def fenced(evidence: Evidence) -> Verdict:
             wrong.append(f"{place} offset {commit.offset}: header and record name different epochs")
     voided = len(evidence.facts.void)
     return verdict(
-        "C14 fenced", len(evidence.facts.commits), wrong, f"{voided} void records, {len(evidence.facts.takeovers)} takeovers"
+        "C14 fenced",
+        len(evidence.facts.commits),
+        wrong,
+        f"{voided} void records, {len(evidence.facts.takeovers)} takeovers",
     )
 
 
@@ -70,7 +73,9 @@ def inputs_balance(evidence: Evidence) -> Verdict:
         if given != inputs:
             missing = sorted(set(inputs) - set(given))
             doubled = [offset for offset, count in Counter(given).items() if count > 1]
-            wrong.append(f"{place}: not answered {missing[:5]}, answered twice {doubled[:5]}, {len(given)}/{len(inputs)}")
+            wrong.append(
+                f"{place}: not answered {missing[:5]}, answered twice {doubled[:5]}, {len(given)}/{len(inputs)}"
+            )
     if len(evidence.facts.dead_letters):
         wrong.append(f"{len(evidence.facts.dead_letters)} dead letters although nothing bad was sent")
     return verdict("C19 dlq_balanced", total, wrong, str(dict(outcomes)))
