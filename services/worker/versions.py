@@ -1,16 +1,18 @@
 """Compiled workflow versions: immutable, loaded from the read model once and kept (the least used go first)."""
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import asyncpg
 import msgspec
-from domain.workflow.graph import Graph, compile_workflow
 
 from domain.errors import DomainError
 from domain.workflow.document import parse_document
+from domain.workflow.graph import Graph, compile_workflow
 from infra.blobs import BlobStore
 from infra.log.port import Log, LogError, Topic
 from infra.telemetry.logs import get_logger
@@ -19,7 +21,9 @@ from schemas.envelope import partition_of
 GraphKey = tuple[str, str, int]
 """(workspace, workflow id, version)"""
 
-_KEPT = 5_000
+KEPT = 5_000
+_IN_USE_SECONDS = 60.0
+"""What was asked for lately stays, beyond KEPT too: a decision finds what was loaded for it."""
 _WAIT_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 0.05
 
@@ -42,43 +46,79 @@ class Versions(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Version:
+    graph: Graph
+    document: bytes
+    used: float
+
+
 class WorkflowVersions:
     """Versions from the read model."""
 
-    def __init__(self, pool: asyncpg.Pool, log: Log, blobs: BlobStore) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        log: Log,
+        blobs: BlobStore,
+        *,
+        kept: int = KEPT,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pool = pool
         self._log = log
         self._blobs = blobs
-        self._graphs: OrderedDict[GraphKey, tuple[Graph, bytes]] = OrderedDict()
+        self._kept = kept
+        self._seconds = seconds
+        self._versions: OrderedDict[GraphKey, _Version] = OrderedDict()
 
     def get(self, key: GraphKey) -> Graph | None:
-        found = self._graphs.get(key)
-        return found[0] if found else None
+        found = self._use(key)
+        return found.graph if found else None
 
     def document(self, key: GraphKey) -> bytes | None:
         """The document as JSON, for the compute pool."""
-        found = self._graphs.get(key)
-        return found[1] if found else None
+        found = self._use(key)
+        return found.document if found else None
 
     def missing(self, keys: Iterable[GraphKey]) -> set[GraphKey]:
-        return {key for key in keys if key not in self._graphs}
+        return {key for key in keys if self._use(key) is None}
 
     async def load(self, keys: Iterable[GraphKey]) -> None:
         """Load what is not here yet. A version that does not exist stays missing; one that the projector has not
         reached yet is waited for."""
-        for key in self.missing(keys):
-            document = await self._document(key)
-            if document is None:
-                _log.warning("workflow version not found", workflow_id=key[1], version=key[2])
-                continue
-            try:
-                graph = compile_workflow(parse_document(msgspec.json.decode(document)))
-            except DomainError as error:
-                _log.error("stored workflow version does not compile", workflow_id=key[1], error=str(error))
-                continue
-            self._graphs[key] = (graph, document)
-            while len(self._graphs) > _KEPT:
-                self._graphs.popitem(last=False)
+        wanted, absent = set(keys), set[GraphKey]()
+        while missing := self.missing(wanted) - absent:
+            for key in missing:
+                if not await self._load(key):
+                    absent.add(key)
+
+    def _use(self, key: GraphKey) -> "_Version | None":
+        found = self._versions.get(key)
+        if found is not None:
+            found.used = self._seconds()
+            self._versions.move_to_end(key)
+        return found
+
+    async def _load(self, key: GraphKey) -> bool:
+        """Whether the version exists; it is here then."""
+        document = await self._document(key)
+        if document is None:
+            _log.warning("workflow version not found", workflow_id=key[1], version=key[2])
+            return False
+        try:
+            graph = compile_workflow(parse_document(msgspec.json.decode(document)))
+        except DomainError as error:
+            _log.error("stored workflow version does not compile", workflow_id=key[1], error=str(error))
+            return False
+        now = self._seconds()
+        self._versions[key] = _Version(graph, document, now)
+        while len(self._versions) > self._kept:
+            oldest = next(iter(self._versions))
+            if self._versions[oldest].used > now - _IN_USE_SECONDS:
+                break
+            del self._versions[oldest]
+        return True
 
     async def _document(self, key: GraphKey) -> bytes | None:
         deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
