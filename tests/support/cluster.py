@@ -139,7 +139,10 @@ class Cluster:
 
 
 class Roles(Cluster):
-    """Role by role, so that each can be killed, paused and started again: api, worker-0…, projector with scheduler."""
+    """Role by role, so that each can be killed, paused and started again: api, worker-0…, projector with scheduler.
+
+    `startup`: seconds that the first start of all processes took, a measure of how busy the machine is.
+    """
 
     def __init__(
         self,
@@ -152,6 +155,7 @@ class Roles(Cluster):
     ) -> None:
         super().__init__(home, log=log, settings={"LINKFLOW_DATABASE_URL": database_url, **(settings or {})})
         self.database_url = database_url
+        self.startup = 0.0
         self._add("api", "api")
         self._add("projector", "projector", "--with-scheduler")
         for number in range(workers):
@@ -174,7 +178,7 @@ class Roles(Cluster):
         finally:
             await admin.close()
         self.start_all()
-        await self.ready()
+        self.startup = await self.ready()
         await self._key_known()
 
     async def _key_known(self) -> None:
