@@ -24,6 +24,7 @@ from domain.execution.state import Delivery, EffectRun, Ready
 from domain.expressions import ExpressionError
 from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import MAIN, Effects, Failure, Output
+from domain.nodes.origins import ORIGIN, inherit
 from domain.workflow.graph import Node
 
 if TYPE_CHECKING:
@@ -282,7 +283,9 @@ def _finish(
             failures.append(Failure(index, result.error.code, result.error.message, len(made)))
             continue
         try:
-            made.append(operation.conclude(delivery.items[index], result.value))
+            item = delivery.items[index]
+            one = operation.conclude(item, result.value)
+            made.append(inherit(one, item) if ORIGIN in item else one)
         except NodeFailure as error:
             failures.append(failure(index, error, len(made)))
     concluded = conclude_run(node, delivery.items, Output({MAIN: made}, failures))

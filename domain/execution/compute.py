@@ -21,6 +21,7 @@ class _Job(msgspec.Struct, array_like=True):
     now: int
     workflow: dict[str, object]
     execution: dict[str, object]
+    traced: list[tuple[int, int, dict[str, Items]]] = []
 
 
 class _Result(msgspec.Struct, array_like=True):
@@ -49,6 +50,7 @@ def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: i
                     now=state.started_at if clock is None else clock,
                     workflow=workflow_facts(state, graph),
                     execution=execution_facts(state),
+                    traced=[(*key, ports) for key, ports in state.traced.items()],
                 )
             )
     return None
@@ -59,7 +61,7 @@ def compute_run(document_json: bytes, job: bytes) -> bytes:
     graph = _graph(document_json)
     work = _decode_job(job)
     scope = Scope(
-        node=outputs_reader(work.outputs, graph),
+        node=outputs_reader(work.outputs, graph, {(node, run): ports for node, run, ports in work.traced}),
         now=work.now,
         timezone=graph.document.settings.timezone,
         workflow=work.workflow,

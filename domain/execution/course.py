@@ -1,5 +1,7 @@
 """A decision in the making: its own copy of the state, the events so far, and how an execution goes on and ends."""
 
+from msgspec.structs import replace
+
 from domain.effects import Compute, EffectRequest, WakeAt
 from domain.execution import attempts
 from domain.execution.events import (
@@ -28,6 +30,7 @@ from domain.expressions.errors import LIMIT
 from domain.expressions.limits import STEPS
 from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import Loop, Output, Wait
+from domain.nodes.origins import stamped, unmarked
 from domain.workflow.graph import Graph, Node
 
 HEAVY = 1_000
@@ -66,6 +69,8 @@ class Course:
         return self._scope
 
     def emit(self, event: ExecutionEvent) -> None:
+        if self.graph.follows and isinstance(event, NodeCompleted) and self.graph.by_id[event.node].followed:
+            event = replace(event, outputs=stamped(event.node, event.run, event.outputs))
         self.events.append(event)
         apply(self.state, event, self.graph)
 
@@ -75,6 +80,8 @@ class Course:
         """Start a queued execution: its trigger hands its items on."""
         timeout = round(self.graph.document.settings.timeout_seconds * 1000)
         items = self.state.items or []
+        if self.graph.follows:
+            items = unmarked(items)
         self.emit(ExecutionStarted(started_at=self.now, deadline=self.now + timeout))
         self.emit(NodeCompleted(node=self.state.trigger_node, run=0, outputs={"main": items} if items else {}))
         self.go_on()

@@ -161,6 +161,8 @@ def _node_completed(state: Execution, event: NodeCompleted, graph: Graph) -> Non
     state.last = (node.index, outputs)
     if node.referenced:
         state.outputs[node.index] = outputs
+    if node.followed:
+        state.traced[node.index, event.run] = outputs
     if node.kind == "loop":
         loop_finished(state, node.index, outputs.get("loop"))
     deliver(state, graph, node, event.run, outputs)
@@ -264,6 +266,7 @@ def _close(state: Execution, status: str) -> None:
     state.merges = {}
     state.loops = {}
     state.outputs = {}
+    state.traced = {}
     if state.effects:
         state.effects = {key: run for key, run in state.effects.items() if run.in_flight}
         for run in state.effects.values():

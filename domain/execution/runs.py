@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from domain.execution.events import ErrorInfo, Item, Items
-from domain.execution.state import Delivery, Execution
+from domain.execution.state import Delivery, Execution, RunKey
 from domain.expressions import ExpressionError, NodeOutputs, Scope
 from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import MAIN, Failure, Merge, Output, Pure, Run
+from domain.nodes.origins import EXACT, carry, inherit
 from domain.workflow.graph import ERROR, Graph, Node
 
 MAX_ITEMS = 100_000
@@ -16,7 +17,7 @@ MAX_ITEMS = 100_000
 def scope_of(state: Execution, graph: Graph, clock: int, step_limit: int) -> Scope:
     """The scope for the runs of one decision; items and run index are set for each of them."""
     return Scope(
-        node=outputs_reader(state.outputs, graph),
+        node=outputs_reader(state.outputs, graph, state.traced),
         now=clock,
         timezone=graph.document.settings.timezone,
         workflow=workflow_facts(state, graph),
@@ -35,15 +36,19 @@ def execution_facts(state: Execution) -> dict[str, object]:
     return {"id": state.id, "trigger": state.trigger_node, "trigger_type": state.trigger_type}
 
 
-def outputs_reader(outputs: Mapping[int, dict[str, Items]], graph: Graph) -> Callable[[str], NodeOutputs | None]:
-    """What `$('id')` asks: the newest finished run's outputs."""
+def outputs_reader(
+    outputs: Mapping[int, dict[str, Items]], graph: Graph, traced: Mapping[RunKey, dict[str, Items]]
+) -> Callable[[str], NodeOutputs | None]:
+    """What `$('id')` asks: the newest finished run's outputs, and every run's of a node that is followed."""
 
     def read(name: str) -> NodeOutputs | None:
         node = graph.by_id.get(name)
         ports = outputs.get(node.index) if node is not None else None
         if node is None or ports is None:
             return None
-        return NodeOutputs(ports, next((port for port in node.outputs if ports.get(port)), None))
+        index = node.index
+        default = next((port for port in node.outputs if ports.get(port)), None)
+        return NodeOutputs(ports, default, (lambda run: traced.get((index, run))) if node.followed else None)
 
     return read
 
@@ -85,6 +90,8 @@ def perform(node: Node, deliveries: tuple[Delivery, ...], run: int, scope: Scope
                 return _too_many(len(items))
             scope.json = {}
             output = operation.run(Run(items, scope, inputs))
+        if node.traces and node.type not in EXACT:
+            output.ports = carry(output.ports, items)
         return output if sum(map(len, output.ports.values())) <= MAX_ITEMS else _too_many(len(items))
     except (ExpressionError, NodeFailure) as error:
         return failed_output(len(items), error.code, error.message)
@@ -109,23 +116,25 @@ def conclude(node: Node, items: Items, output: Output) -> dict[str, Items] | Err
         return ErrorInfo(code=first.code, message=first.message, node_id=node.id)
     ports = dict(output.ports)
     if node.on_error == "continue":
-        ports[MAIN] = _with_errors(ports.get(MAIN, []), output.failures)
+        ports[MAIN] = _with_errors(ports.get(MAIN, []), items, output.failures)
     else:
         ports[ERROR] = [_error_item(items[failure.item], failure) for failure in output.failures]
     return {port: made for port, made in ports.items() if made}
 
 
-def _with_errors(made: Items, failures: list[Failure]) -> Items:
+def _with_errors(made: Items, items: Items, failures: list[Failure]) -> Items:
     """The items with the error items in the places of those that failed."""
     merged: Items = []
     start = 0
     for failure in failures:
         merged += made[start : failure.place]
-        merged.append({"json": {"error": {"code": failure.code, "message": failure.message}}})
+        error: Item = {"json": {"error": {"code": failure.code, "message": failure.message}}}
+        merged.append(inherit(error, items[failure.item]))
         start = failure.place
     return merged + made[start:]
 
 
 def _error_item(item: Item, failure: Failure) -> Item:
     json = {**item["json"], "error": {"code": failure.code, "message": failure.message}}
-    return {"json": json, "binary": item["binary"]} if "binary" in item else {"json": json}
+    made: Item = {"json": json, "binary": item["binary"]} if "binary" in item else {"json": json}
+    return inherit(made, item)

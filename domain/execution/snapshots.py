@@ -73,6 +73,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     outputs: list[tuple[int, dict[str, int]]]
     last: tuple[int, dict[str, int]] | None
     lists: list[Items]
+    traced: list[tuple[int, int, dict[str, int]]] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -139,6 +140,7 @@ def snapshot(state: Execution) -> bytes:
             loops=[_packed_loop(node, hold, lists) for node, hold in sorted(state.loops.items())],
             outputs=[(node, lists.ports(ports)) for node, ports in sorted(state.outputs.items())],
             last=None if state.last is None else (state.last[0], lists.ports(state.last[1])),
+            traced=[(node, run, lists.ports(ports)) for (node, run), ports in sorted(state.traced.items())],
             lists=lists.lists,
         )
     )
@@ -218,6 +220,7 @@ def _restored(packed: _Snapshot, graph: Graph) -> Execution:
         hold.out = loop.out
         hold.queued = loop.queued
     state.outputs = {node: ports(numbers) for node, numbers in packed.outputs}
+    state.traced = {(node, run): ports(numbers) for node, run, numbers in packed.traced}
     state.last = None if packed.last is None else (packed.last[0], ports(packed.last[1]))
     return state
 

@@ -116,13 +116,14 @@ MergeHold = dict[str, list[Delivery]]
 
 
 class Execution:
-    """One execution. `outputs`: of the newest finished run of the nodes that some expression names; `last`: of the run
-    that finished last. `computing`: a hint, not part of the history: this run was sent to the compute pool."""
+    """One execution. `outputs`: of the newest finished run of the nodes that some expression names; `traced`: of every
+    run of those whose `.item` some expression asks for; `last`: of the run that finished last. `computing`: a hint, not
+    part of the history: this run was sent to the compute pool."""
 
     __slots__ = (
         "computing", "deadline", "effects", "fingerprint", "id", "items", "last", "loops", "merges", "outputs",
         "parked_at", "priority", "queue", "queued_at", "reply", "responded", "run_count", "runs", "started_at",
-        "status", "trigger_node", "trigger_type", "waits", "workflow_id", "workflow_version",
+        "status", "traced", "trigger_node", "trigger_type", "waits", "workflow_id", "workflow_version",
     )  # fmt: skip
 
     def __init__(self, execution_id: str) -> None:
@@ -148,6 +149,7 @@ class Execution:
         self.merges: dict[int, MergeHold] = {}
         self.loops: dict[int, LoopHold] = {}
         self.outputs: dict[int, dict[str, Items]] = {}
+        self.traced: dict[RunKey, dict[str, Items]] = {}
         self.last: tuple[int, dict[str, Items]] | None = None
         self.responded = False
         self.computing: RunKey | None = None
@@ -166,6 +168,7 @@ class Execution:
         }
         copy.loops = {node: hold.copy() for node, hold in self.loops.items()}
         copy.outputs = self.outputs.copy()
+        copy.traced = self.traced.copy()
         return copy  # type: ignore[no-any-return]
 
     @property

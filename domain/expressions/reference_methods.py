@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from domain.expressions.conversions import to_text
+from domain.expressions.errors import REFERENCE, ExpressionError
 from domain.expressions.limits import Budget
 from domain.expressions.scope import ItemsReference
 from domain.expressions.values import UNDEFINED, Value
@@ -28,7 +29,14 @@ def _last(_: Budget, items: ItemsReference, port: Value = UNDEFINED, *__: Value)
 
 
 def current_item(items: ItemsReference) -> Value:
-    """The item at the current index, else the first."""
+    """The item that the current one comes from; where nothing is known of that the one at the same index, else the
+    first. Raises ExpressionError if it comes from several."""
+    if items.origin is not None:
+        return items.origin
+    if items.lost:
+        raise ExpressionError(
+            REFERENCE, f"the current item comes from several items of {items.name}; use .first(), .last() or .all()"
+        )
     found = items.items(None)
     if not found:
         return UNDEFINED

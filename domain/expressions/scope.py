@@ -12,10 +12,14 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 @dataclass(frozen=True, slots=True)
 class NodeOutputs:
-    """What a node's newest finished run put out, by port; `default_port` is the first declared one with items."""
+    """What a node's newest finished run put out, by port; `default_port` is the first declared one with items.
+
+    `of_run` gives what any run of it put out, for `.item`; None where nobody asks for that.
+    """
 
     ports: Mapping[str, list[dict[str, Any]]]
     default_port: str | None
+    of_run: Callable[[int], Mapping[str, list[dict[str, Any]]] | None] | None = None
 
 
 def _plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,13 +75,18 @@ class Scope(Budget):
 
 @final
 class ItemsReference:
-    """`$input` and `$('id')`: items by port, and which of them is the current one."""
+    """`$input` and `$('id')`: items by port, and which of them is the current one.
 
-    __slots__ = ("default_port", "index", "name", "ports")
+    `origin` is that item where it is known, `lost` where the current item comes from several of them.
+    """
+
+    __slots__ = ("default_port", "index", "lost", "name", "origin", "ports")
 
     def __init__(
         self, name: str, ports: Mapping[str, list[dict[str, Any]]], default_port: str | None, index: int
     ) -> None:
+        self.origin: dict[str, Any] | None = None
+        self.lost = False
         self.name = name
         self.ports = ports
         self.default_port = default_port
@@ -98,4 +107,26 @@ def node_items(scope: Scope, node: str) -> ItemsReference:
     outputs = scope.node(node)
     if outputs is None:
         raise ExpressionError(REFERENCE, f"node {node[:100]!r} has not run, so $('{node[:100]}') has no data")
-    return ItemsReference(f"$('{node}')", outputs.ports, outputs.default_port, scope.item_index)
+    reference = ItemsReference(f"$('{node}')", outputs.ports, outputs.default_port, scope.item_index)
+    if outputs.of_run is not None and scope.item_index < len(scope.items):
+        _find_origin(reference, scope.items[scope.item_index].get("origin", _NOTHING), node, outputs.of_run)
+    return reference
+
+
+def _find_origin(
+    reference: ItemsReference,
+    origins: Mapping[str, Any],
+    node: str,
+    of_run: Callable[[int], Mapping[str, list[dict[str, Any]]] | None],
+) -> None:
+    """Follow the current item's origin (domain.nodes.origins) to the item of that node."""
+    if node not in origins:
+        return
+    place = origins[node]
+    if place is not None:
+        run, port, index = place
+        items = (of_run(run) or _NOTHING).get(port, ())
+        if index < len(items):
+            reference.origin = items[index]
+            return
+    reference.lost = True

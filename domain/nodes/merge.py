@@ -7,6 +7,7 @@ from domain.execution.events import Item, Items
 from domain.expressions import UNDEFINED
 from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import MAIN, Merge, NodeType, Operation, Output, Run
+from domain.nodes.origins import ORIGIN, inherit
 from domain.nodes.parameters import Parameter, Parameters
 from domain.nodes.paths import read_path, split_path
 
@@ -47,7 +48,8 @@ def _spread(items: Sequence[Item]) -> Item:
         json.update(item["json"])
         if "binary" in item:
             binary.update(item["binary"])
-    return {"json": json, "binary": binary} if binary else {"json": json}
+    made: Item = {"json": json, "binary": binary} if binary else {"json": json}
+    return inherit(made, *items) if any(ORIGIN in item for item in items) else made
 
 
 def _by_position(inputs: Inputs, longest: bool) -> Items:

@@ -22,6 +22,7 @@ from domain.effects import Effect, EffectClass
 from domain.execution.events import Item, Items
 from domain.expressions import ExpressionError, Scope
 from domain.nodes.failures import NodeFailure
+from domain.nodes.origins import ORIGIN, inherit
 from domain.nodes.parameters import Parameter, Parameters
 
 MAIN: Final = "main"
@@ -159,7 +160,8 @@ def map_items(run: Run, conclude: Callable[[Scope, Item], Items]) -> Output:
         scope.json = item["json"]
         scope.item_index = index
         try:
-            made.extend(conclude(scope, item))
+            produced = conclude(scope, item)
+            made.extend([inherit(one, item) for one in produced] if ORIGIN in item else produced)
         except (ExpressionError, NodeFailure) as error:
             failures.append(failure_of(error, index, len(made)))
     return Output({MAIN: made}, failures)

@@ -7,6 +7,7 @@ from domain.execution.events import Item, Items
 from domain.expressions import UNDEFINED, ExpressionError, compile_value
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 from domain.nodes.node_type import MAIN, Failure, NodeType, Operation, Output, Pure, Run, failure_of
+from domain.nodes.origins import ORIGIN, inherit
 from domain.nodes.parameters import Parameter, Parameters
 from domain.nodes.paths import put_path, split_path
 
@@ -92,8 +93,9 @@ def _dynamic(parameters: Parameters, keep: bool) -> Callable[[Run], Output]:
     return run
 
 
-def _item(json: dict[str, Any], origin: Item) -> Item:
-    return {"json": json, "binary": origin["binary"]} if "binary" in origin else {"json": json}
+def _item(json: dict[str, Any], source: Item) -> Item:
+    made: Item = {"json": json, "binary": source["binary"]} if "binary" in source else {"json": json}
+    return inherit(made, source) if ORIGIN in source else made
 
 
 SET = NodeType(

@@ -21,6 +21,7 @@ Kind = Literal["trigger", "pure", "effect", "wait", "merge", "loop"]
 ERROR = "error"
 MAIN = "main"
 _COMPUTED = re.compile(r"""\$(?![\w{])(?!\s*\(\s*(?:'[^'\\]*'|"[^"\\]*")\s*\))""")
+_ITEM = re.compile(r"""\.\s*item\b|['"`]item['"`]|\{[^{}()]*\bitem\b[^{}()]*\}""")
 _INPUT = re.compile(r"input[1-9]\d{0,2}")
 
 
@@ -45,8 +46,8 @@ class Node:
     """One node, compiled. `outputs`: its ports in declared order; `links`: its connections in document order."""
 
     __slots__ = (
-        "disabled", "document", "id", "index", "inputs", "kind", "links", "on_error", "operation", "outputs",
-        "referenced", "routes", "type", "weight",
+        "disabled", "document", "followed", "id", "index", "inputs", "kind", "links", "on_error", "operation",
+        "outputs", "referenced", "routes", "traces", "type", "weight",
     )  # fmt: skip
 
     def __init__(self, index: int, document: NodeDocument, node_type: NodeType, operation: Operation) -> None:
@@ -65,6 +66,10 @@ class Node:
         """A merge's connected inputs in numeric order."""
         self.referenced = False
         """Some expression may ask for its outputs."""
+        self.followed = False
+        """Some expression may ask which of its items the current one comes from."""
+        self.traces = False
+        """Some node of the workflow is followed."""
         self.weight = operation.weight if isinstance(operation, Pure) else 1
 
     @property
@@ -79,7 +84,7 @@ class Node:
 class Graph:
     """A workflow version, ready to run. `gathering`: its merges and loops in document order."""
 
-    __slots__ = ("by_id", "document", "gathering", "nodes", "reachability", "webhooks")
+    __slots__ = ("by_id", "document", "follows", "gathering", "nodes", "reachability", "webhooks")
 
     def __init__(self, document: WorkflowDocument, nodes: Sequence[Node], reachability: Reachability) -> None:
         self.document = document
@@ -87,6 +92,7 @@ class Graph:
         self.by_id = {node.id: node for node in nodes}
         self.gathering = tuple(node for node in nodes if node.kind in {"merge", "loop"})
         self.reachability = reachability
+        self.follows = any(node.followed for node in nodes)
         self.webhooks = tuple(
             WebhookNode(node.id, node.operation.method, node.operation.respond or "at_once")
             for node in nodes
@@ -108,8 +114,8 @@ class Graph:
 def compile_workflow(document: WorkflowDocument) -> Graph:
     """Compile and check everything that the document's shape does not say. Raises InvalidDocument with all problems."""
     problems = Problems()
-    nodes, referenced = _compile_nodes(document, problems)
-    _mark_references(nodes, referenced)
+    nodes, referenced, followed = _compile_nodes(document, problems)
+    _mark_references(nodes, referenced, followed)
     if not any(node.kind == "trigger" and not node.disabled for node in nodes.values()):
         problems.add("nodes", "the workflow has no trigger that is not disabled; add a manual or a webhook node")
     links = _checked_links(document, nodes, problems)
@@ -151,11 +157,16 @@ def _outputs(document: NodeDocument, node_type: NodeType, operation: Operation) 
     return outputs
 
 
-def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict[int, Node], set[str] | None]:
-    """The nodes that could be compiled, and the ids that expressions name (None: some expression computes the id)."""
+Names = set[str] | None
+"""Ids of nodes; None: some expression computes the id, so it may be any."""
+
+
+def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict[int, Node], Names, Names]:
+    """The nodes that could be compiled, the ids that expressions name, and those whose `.item` they ask for."""
     nodes: dict[int, Node] = {}
     names: set[str] = set()
-    computed = False
+    followed: set[str] = set()
+    computed = follows_computed = False
     for index, entry in enumerate(document.nodes):
         path = f"nodes[{index}]"
         owner = f"node {entry.id!r}: "
@@ -176,8 +187,13 @@ def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict
         _check_node(node, node_type, path, problems)
         nodes[index] = node
         names |= parameters.references
-        computed = computed or any(_computes_reference(compiled) for compiled in parameters.sources)
-    return nodes, None if computed else names
+        for compiled in parameters.sources:
+            computes = _computes_reference(compiled)
+            computed = computed or computes
+            if "$" in compiled.names and any(_ITEM.search(text) for text in _texts(compiled.source)):
+                followed |= compiled.references
+                follows_computed = follows_computed or computes
+    return nodes, None if computed else names, None if follows_computed else followed
 
 
 def _computes_reference(compiled: Compiled) -> bool:
@@ -204,9 +220,13 @@ def _check_node(node: Node, node_type: NodeType, path: str, problems: Problems) 
         )
 
 
-def _mark_references(nodes: Mapping[int, Node], names: set[str] | None) -> None:
+def _mark_references(nodes: Mapping[int, Node], names: Names, followed: Names) -> None:
     for node in nodes.values():
         node.referenced = names is None or node.id in names
+        node.followed = followed is None or node.id in followed
+    traces = any(node.followed for node in nodes.values())
+    for node in nodes.values():
+        node.traces = traces
 
 
 IndexedLink = tuple[int, str, int, str]

@@ -75,7 +75,7 @@ def failed(index: int, code: str = "connect", *, retriable: bool = True, unknown
 def view(state: Execution) -> Any:
     """A state as plain values without the sharing of lists: equal for states that behave alike."""
     packed = msgspec.json.decode(snapshot(state))
-    lists = packed[-1]
+    lists = packed[-2]
 
     def open_lists(value: Any) -> Any:
         if isinstance(value, list):
@@ -86,7 +86,7 @@ def view(state: Execution) -> Any:
             return {name: open_lists(entry) for name, entry in value.items()}
         return value
 
-    *plain, items_, runs, queue, effects, waits, merges, loops, outputs, last, _ = packed
+    *plain, items_, runs, queue, effects, waits, merges, loops, outputs, last, _, traced = packed
 
     def ports(numbers: dict[str, int]) -> dict[str, Any]:
         return {port: lists[number] for port, number in numbers.items()}
@@ -98,6 +98,7 @@ def view(state: Execution) -> Any:
         *(open_lists(part) for part in (queue, effects, waits, merges, loops)),
         [[index, ports(numbers)] for index, numbers in outputs],
         None if last is None else [last[0], ports(last[1])],
+        [[index, run, ports(numbers)] for index, run, numbers in traced],
     ]
 
 
