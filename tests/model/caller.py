@@ -34,7 +34,7 @@ class State(NamedTuple):
     inputs: tuple[int, ...] = ()
     log: tuple[Record, ...] = ()
     owners: tuple[tuple[int, int], ...] = ()
-    calls: tuple[tuple[int, str], tuple[int, str]] = ((IDLE, ""), (IDLE, ""))
+    calls: tuple[tuple[int, str], ...] = ((IDLE, ""), (IDLE, ""))
     api: tuple[int, int] | None = None
 
 
@@ -102,7 +102,10 @@ class Callers(Rules):
     def _follow(self, state: State) -> Iterable[tuple[str, State]]:
         if state.api is None:
             end = len(state.log)
-            yield f"the API starts at {end}", state._replace(api=(end, _epoch(state.log) if self.knows_epoch else UNKNOWN))
+            yield (
+                f"the API starts at {end}",
+                state._replace(api=(end, _epoch(state.log) if self.knows_epoch else UNKNOWN)),
+            )
             return
         place, epoch = state.api
         if place == len(state.log):
@@ -134,7 +137,7 @@ class Callers(Rules):
                 yield "only accepted answers", f"call {call} was told '{answer}', accepted are {answers}"
 
     def finished(self, state: State) -> bool:
-        return all(answer for _, answer in state.calls)
+        return all(answer or did == IDLE for did, answer in state.calls)
 
 
 def _epoch(log: Iterable[Record]) -> int:

@@ -45,7 +45,7 @@ class State(NamedTuple):
     log: tuple[int, ...] = ()
     cut: int = 0
     stored: Checkpoint = Checkpoint()
-    owners: tuple[Owner, Owner] = (Owner(), Owner())
+    owners: tuple[Owner, ...] = (Owner(), Owner())
     newest: int = 0
     takeovers: int = 0
 
@@ -110,11 +110,11 @@ class Checkpoints(Rules):
                 yield f"{name} claims the checkpoint", after._replace(stored=stored._replace(epoch=owner.epoch))
         elif owner.phase == CLAIMED:
             phase = LOADED if self.snapshot else HALF_LOADED
-            after = owner._replace(phase=phase, place=stored.place, states=stored.states)
-            yield f"{name} loads {_told(stored)}", self._with(state, me, after)
+            loaded = owner._replace(phase=phase, place=stored.place, states=stored.states)
+            yield f"{name} loads {_told(stored)}", self._with(state, me, loaded)
         elif owner.phase == HALF_LOADED:
-            after = owner._replace(phase=LOADED, states=stored.states)
-            yield f"{name} loads the states {stored.states}, later than the offset", self._with(state, me, after)
+            loaded = owner._replace(phase=LOADED, states=stored.states)
+            yield f"{name} loads the states {stored.states}, later than the offset", self._with(state, me, loaded)
         else:
             yield from self._fold(state, me)
 
@@ -148,7 +148,10 @@ class Checkpoints(Rules):
             yield f"{name}'s commit of input {todo} lands void; it forgets all", after._replace(log=(*state.log, VOID))
         elif owner.place != len(state.log):
             after = self._with(state, me, Owner())
-            yield f"{name}'s commit of input {todo} lands behind a gap; it forgets all", after._replace(log=(*state.log, todo))
+            yield (
+                f"{name}'s commit of input {todo} lands behind a gap; it forgets all",
+                after._replace(log=(*state.log, todo)),
+            )
         else:
             states, dirty = _applied(owner.states, todo), owner.dirty | {todo % 2}
             after = self._with(state, me, owner._replace(place=owner.place + 1, states=states, dirty=dirty, ahead=0))
@@ -189,7 +192,10 @@ class Checkpoints(Rules):
             if owner.phase == RUNNING and owner.states != accepted:
                 yield "believed is accepted", f"{name} believes {owner.states}, accepted is {accepted}"
             if owner.phase == LOADED and owner.place < state.cut and self._newest(state, owner):
-                yield "nothing cut away", f"{name}, the newest owner, needs {owner.place}, the log begins at {state.cut}"
+                yield (
+                    "nothing cut away",
+                    f"{name}, the newest owner, needs {owner.place}, the log begins at {state.cut}",
+                )
 
     @staticmethod
     def _newest(state: State, owner: Owner) -> bool:

@@ -64,7 +64,10 @@ class Family(Rules):
         yield from self._send(state)
         if state.faults < self.faults:
             used = state.faults + 1
-            yield "the parent's owner crashes; the next one takes over", self._parent_recovered(state)._replace(faults=used)
+            yield (
+                "the parent's owner crashes; the next one takes over",
+                self._parent_recovered(state)._replace(faults=used),
+            )
             sent = 0 if self.sends_again else len(state.child_wants)
             yield "the child's owner crashes; the next one takes over", state._replace(child_sent=sent, faults=used)
 
@@ -115,7 +118,10 @@ class Family(Rules):
         elif command in state.ids:
             yield f"the child's id is known, {_told(command)} changes nothing", state
         else:
-            yield f"the child begins by {_told(command)}", state._replace(child=(*state.child, "runs"), ids=state.ids | {command})
+            yield (
+                f"the child begins by {_told(command)}",
+                state._replace(child=(*state.child, "runs"), ids=state.ids | {command}),
+            )
             ids = state.ids | {command} if self.keeps_refused else state.ids
             refused = state._replace(child=(*state.child, REFUSED), ids=ids)
             if self.answers_refusal:

@@ -89,7 +89,15 @@ class Fencing(Rules):
     def key(state: State) -> tuple[object, ...]:  # type: ignore[override]
         """Owners have no names: the one that the group means comes first."""
         holder = state.holder
-        return (state.log, state.owners[holder], state.owners[1 - holder], state.late, state.effects, state.faults, state.hint)
+        return (
+            state.log,
+            state.owners[holder],
+            state.owners[1 - holder],
+            state.late,
+            state.effects,
+            state.faults,
+            state.hint,
+        )
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -101,10 +109,16 @@ class Fencing(Rules):
             if index and state.late[index - 1] == record:
                 continue
             rest = state.late[:index] + state.late[index + 1 :]
-            yield f"late: {_told(record)} lands at {len(state.log)}", state._replace(log=(*state.log, record), late=rest)
+            yield (
+                f"late: {_told(record)} lands at {len(state.log)}",
+                state._replace(log=(*state.log, record), late=rest),
+            )
         if state.faults < self.faults:
             holder = 1 - state.holder
-            yield f"the group gives the partition to {'AB'[holder]}", state._replace(holder=holder, faults=state.faults + 1)
+            yield (
+                f"the group gives the partition to {'AB'[holder]}",
+                state._replace(holder=holder, faults=state.faults + 1),
+            )
 
     def _own_steps(self, state: State, me: int) -> Iterable[tuple[str, State]]:
         owner, name = state.owners[me], "AB"[me]
@@ -114,8 +128,7 @@ class Fencing(Rules):
                 yield f"{name} announces itself", self._with(state, me, after)
             return
         if state.faults < self.faults:
-            after = self._closed(state, me, Owner())._replace(faults=state.faults + 1)
-            yield f"{name} crashes", after
+            yield f"{name} crashes", self._closed(state, me, Owner())._replace(faults=state.faults + 1)
         if owner.sent and owner.sent[0][1] != UNDER_WAY:
             yield from self._hear(state, me)
         if owner.phase == RUNNING and len(owner.sent) < self.window:
@@ -128,7 +141,10 @@ class Fencing(Rules):
             return
         if not self.answers_all and todo == self.inputs - 1:
             if state.hint < self.inputs:
-                yield f"{name} finds input {todo} changes nothing, moves the group's offset", state._replace(hint=self.inputs)
+                yield (
+                    f"{name} finds input {todo} changes nothing, moves the group's offset",
+                    state._replace(hint=self.inputs),
+                )
             return
         record = (owner.epoch, owner.n + len(owner.sent), todo, owner.version + len(owner.sent) + 1)
         after = self._with(state, me, owner._replace(sent=(*owner.sent, (record, UNDER_WAY))))
@@ -155,8 +171,14 @@ class Fencing(Rules):
             used = state.faults + 1
             yield f"{told} is lost", outcome(FAILED)._replace(faults=used)
             yield f"{told} times out and is still on its way", outcome(FAILED)._replace(late=late, faults=used)
-            yield f"{told} lands at {end} and is sent once more", outcome(end)._replace(log=landed, late=late, faults=used)
-            yield f"{told} lands at {end}, success without an offset", outcome(NO_OFFSET)._replace(log=landed, faults=used)
+            yield (
+                f"{told} lands at {end} and is sent once more",
+                outcome(end)._replace(log=landed, late=late, faults=used),
+            )
+            yield (
+                f"{told} lands at {end}, success without an offset",
+                outcome(NO_OFFSET)._replace(log=landed, faults=used),
+            )
 
     def _hear(self, state: State, me: int) -> Iterable[tuple[str, State]]:
         """The oldest append has an outcome: believe it, or discard everything."""

@@ -39,7 +39,7 @@ class State(NamedTuple):
     log: tuple[Record, ...] = ()
     position: Place = Place()
     rows: tuple[int, ...] = ()
-    projectors: tuple[Projector, Projector] = (Projector(), Projector())
+    projectors: tuple[Projector, ...] = (Projector(), Projector())
     crashes: int = 0
 
 
@@ -97,7 +97,10 @@ class Projectors(Rules):
             yield f"{name} crashes", mine(Projector())._replace(crashes=state.crashes + 1)
         moves = projector.start == state.position if self.compares else projector.end.offset > state.position.offset
         if projector.rows_written:
-            yield f"{name} moves the position to {projector.end.offset}", mine(Projector())._replace(position=projector.end)
+            yield (
+                f"{name} moves the position to {projector.end.offset}",
+                mine(Projector())._replace(position=projector.end),
+            )
         elif not moves:
             yield f"{name} finds the position moved, rolls back", mine(Projector())
         elif self.transaction:
@@ -114,7 +117,10 @@ class Projectors(Rules):
         elif not set(state.rows) <= set(counts):
             yield "only accepted", f"the rows hold {list(state.rows)}, accepted are {counts}"
         elif self.transaction and list(state.rows) != [each for each in counts if each < state.position.offset]:
-            yield "read model is the fold", f"the rows hold {list(state.rows)} at {state.position.offset}, accepted are {counts}"
+            yield (
+                "read model is the fold",
+                f"the rows hold {list(state.rows)} at {state.position.offset}, accepted are {counts}",
+            )
 
     def finished(self, state: State) -> bool:
         return state.position.offset == len(state.log) == self.records

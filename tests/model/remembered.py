@@ -80,7 +80,9 @@ class Remembered(Rules):
         age = (appended if self.by_append else state.now) - looked
         if self.refuses and age > STALE_AFTER:
             return "the owner refuses the input: too late", after
-        return "the owner starts an execution, which ends", after._replace(runs=state.runs + 1, remembered=True, drop_at=-1)
+        return "the owner starts an execution, which ends", after._replace(
+            runs=state.runs + 1, remembered=True, drop_at=-1
+        )
 
     def _forget(self, state: State) -> Iterable[tuple[str, State]]:
         if not state.remembered:
@@ -98,7 +100,12 @@ class Remembered(Rules):
     def wrong(self, state: State) -> Iterable[tuple[str, str]]:
         if state.runs > 1:
             yield "executed once", f"one id was executed {state.runs} times"
-        if not self.by_append and state.answered and not state.runs and state.log[0][1] - state.log[0][0] <= STALE_AFTER:
+        if (
+            not self.by_append
+            and state.answered
+            and not state.runs
+            and state.log[0][1] - state.log[0][0] <= STALE_AFTER
+        ):
             yield "nothing refused for waiting", "an input that came in time was refused because the log was slow"
 
     def finished(self, state: State) -> bool:
