@@ -69,7 +69,7 @@ class MemoryLog:
         self._faults: deque[tuple[Topic | None, Fault]] = deque()
         self._late: list[_Late] = []
         self._down = False
-        self._readers: set[MemoryReader] = set()
+        self._readers: dict[MemoryReader, None] = {}  # in order: a set's would change from run to run
         self._groups: dict[str, dict[str, MemoryMembership]] = {}
         self._group_offsets: dict[str, dict[tuple[Topic, int], int]] = {}
 
@@ -79,7 +79,7 @@ class MemoryLog:
 
     async def reader(self) -> Reader:
         reader = MemoryReader(self)
-        self._readers.add(reader)
+        self._readers[reader] = None
         return reader
 
     async def membership(self, group: str, member: str) -> Membership:
@@ -184,7 +184,7 @@ class MemoryLog:
             self._assign(group)
 
     def dropped(self, reader: "MemoryReader") -> None:
-        self._readers.discard(reader)
+        self._readers.pop(reader, None)
 
     def _land(self, topic: Topic, partition: int, records: Sequence[NewRecord]) -> int:
         place = self._data[topic, partition]

@@ -23,7 +23,7 @@ from schemas.envelope import KIND_COMMAND, decode_tick, encode, partition_of
 from schemas.payloads import BlobCollector
 from services.worker.clock import wall_ms
 from services.worker.compute import ComputeFailed, ComputePool
-from services.worker.effects.performer import EffectPerformer
+from services.worker.effects.performer import EffectPerformer, Http
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
 from services.worker.owner import DATABASE_AWAY, PartitionOwner
 from services.worker.versions import Versions
@@ -53,6 +53,8 @@ class Worker:
         max_effects: int = 2_000,
         compute_processes: int = 1,
         lanes: Sequence[Lane] | None = None,
+        http: Http | None = None,
+        compute: ComputePool | None = None,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
@@ -64,8 +66,8 @@ class Worker:
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
-        self._performer = EffectPerformer(max_effects)
-        self._compute = ComputePool(compute_processes)
+        self._performer = EffectPerformer(max_effects, http)
+        self._compute = compute or ComputePool(compute_processes)
         self._writer: Writer | None = None
         self._writer_lock = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()

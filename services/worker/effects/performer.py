@@ -6,9 +6,9 @@ is never dropped: if this worker does not own the partition any more, it goes to
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from domain.effects import EffectError, HttpRequest, ItemResult, PerformAttempt
+from domain.effects import EffectClass, EffectError, HttpRequest, ItemResult, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
 from infra.failpoints import failpoint
 from infra.telemetry import metrics
@@ -25,14 +25,24 @@ class OwnersTime(Protocol):
     def fresh(self) -> bool: ...
 
 
+class Http(Protocol):
+    """What performs HttpRequest: `HttpEffects`, or a simulated world."""
+
+    async def perform(
+        self, request: HttpRequest, *, key: str, effect_class: EffectClass, trace: bytes | None
+    ) -> dict[str, Any] | EffectError: ...
+
+    async def close(self) -> None: ...
+
+
 Deliver = Callable[[str, ConcludeAttempt | AttemptNotStarted], None]
 
 
 class EffectPerformer:
     """All effects of one worker."""
 
-    def __init__(self, most_at_once: int) -> None:
-        self._http = HttpEffects()
+    def __init__(self, most_at_once: int, http: Http | None = None) -> None:
+        self._http = http or HttpEffects()
         self._most_at_once = most_at_once
         self._slots = asyncio.Semaphore(most_at_once)
         self._tasks: set[asyncio.Task[None]] = set()
