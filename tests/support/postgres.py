@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -182,18 +183,17 @@ class PostgresServer:
         process, self._process = self._process, None
         if process is None:
             return
+        children: list[psutil.Process] = []
         if how is signal.SIGKILL:
             # The server's children have sessions of their own and outlive a killed parent for a moment: all at once.
-            for child in _children(process.pid):
-                _signal(child, how)
+            # Stopped first, it does not replace those that die before it; and the next start needs all of them gone.
+            _signal(process.pid, signal.SIGSTOP)
+            children = psutil.Process(process.pid).children(recursive=True)
+            for child in children:
+                _signal(child.pid, how)
         _signal(process.pid, how)
         process.wait(timeout=30)
-
-
-def _children(pid: int) -> list[int]:
-    import psutil
-
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        psutil.wait_procs(children, timeout=30)
 
 
 def _signal(pid: int, how: signal.Signals) -> None:
