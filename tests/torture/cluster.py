@@ -179,7 +179,7 @@ class TortureCluster:
         self._held.discard(name)
 
     async def arm(self, name: str, failpoint: str) -> Process:
-        """End the process `name` and run it with LINKFLOW_FAILPOINT; after its end `release` gives the plain one back."""
+        """End the process `name` and run it with LINKFLOW_FAILPOINT; after its end `release` starts the plain one."""
         self._held.add(name)
         await self.processes[name].terminate()
         argv, env = self._specs[name]

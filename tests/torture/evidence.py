@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Evidence:
-    """`history`, `sink`, `faults`, `polls`, `samples`: the journals. `executions`, `runs`: rows of the read model by SQL.
+    """`history`, `sink`, `faults`, `polls`, `samples`: the journals. `executions`, `runs`: rows of the read model.
 
     `lists`: canary → ids that the list of its workspace shows. `dumps`: the read model's digest, live and after each
     rebuild. `haystacks`: name → bytes in which no key may stand. `resources`: (after P0, at the end).

@@ -14,7 +14,7 @@ AT_ONCE = 2
 
 
 class Nemesis:
-    """`note` writes the journal of faults: kind, process, begin, end (ms), and the attempts in flight when it struck."""
+    """`note` writes the journal of faults: kind, target, begin and end (ms)."""
 
     def __init__(self, plan: Plan, cluster: TortureCluster, note: Callable[..., None]) -> None:
         self._plan = plan
@@ -59,7 +59,9 @@ class Nemesis:
             classes = ["api", "worker", "projector"]
             kills = [f"kill {each}" for each in [*classes, *classes, "worker", "worker", "worker"]]
             pauses = [f"pause {each}" for each in [*classes, "worker"]]
-            links = [f"{kind} {each}" for kind, each in zip(["cut", "reset", "slow", "cut"], [*classes, "worker"])]
+            roles = ["worker", "api", "projector", "worker"]
+            self._random.shuffle(roles)
+            links = [f"{kind} {each}" for kind, each in zip(("cut", "reset", "slow", "cut"), roles, strict=True)]
             servers = ["database -", *(["broker -"] if self._cluster.broker is not None else [])]
             self._deck = [*kills, *pauses, *links, *servers]
             self._random.shuffle(self._deck)

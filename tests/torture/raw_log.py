@@ -47,7 +47,7 @@ async def read_postgres(url: str) -> list[RawRecord]:
     return found
 
 
-async def read_kafka(bootstrap: str, prefix: str) -> list[RawRecord]:
+async def read_kafka(bootstrap: str, prefix: str, partitions: int) -> list[RawRecord]:
     """As `read_postgres`, up to the ends as they are when it begins."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="none", max_poll_records=5000
@@ -57,10 +57,9 @@ async def read_kafka(bootstrap: str, prefix: str) -> list[RawRecord]:
     try:
         for topic in TOPICS:
             name = f"{prefix}linkflow.{topic}"
-            partitions = await _partitions(consumer, name)
-            places = [TopicPartition(name, partition) for partition in partitions]
-            ends = await consumer.end_offsets(places)
+            places = [TopicPartition(name, partition) for partition in range(partitions)]
             consumer.assign(places)
+            ends = await consumer.end_offsets(places)
             await consumer.seek_to_beginning(*places)
             left = {place for place, end in ends.items() if end > (await consumer.beginning_offsets([place]))[place]}
             while left:
@@ -83,11 +82,3 @@ async def read_kafka(bootstrap: str, prefix: str) -> list[RawRecord]:
     finally:
         await consumer.stop()
     return sorted(found, key=lambda record: (record.topic, record.partition, record.offset))
-
-
-async def _partitions(consumer: AIOKafkaConsumer, name: str) -> list[int]:
-    await consumer.topics()
-    found = consumer.partitions_for_topic(name)
-    if not found:
-        raise RuntimeError(f"the broker has no topic {name}")
-    return sorted(found)

@@ -1,4 +1,4 @@
-"""The reference machine of one execution: which event may follow which, written from the documents, not from the code."""
+"""The reference machine of one execution: which event may follow which, written from the documents."""
 
 from typing import Any
 

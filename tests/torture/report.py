@@ -1,6 +1,5 @@
 """The written report of a run, in Markdown."""
 
-import platform
 import subprocess
 import sys
 import time
@@ -27,11 +26,10 @@ def write_report(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
     lines = [
         f"# Torture: {plan.log}, seed {plan.seed}, {plan.size}: {outcome_of(verdicts)}",
         "",
-        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, commit {_commit()}, Python {platform.python_version()}, "
-        f"{psutil.cpu_count()} cores. `python -m tests.torture --log {plan.log} --seed {plan.seed} --size {plan.size} "
-        f"--executions {plan.executions} --minutes {plan.storm / 60:g}`",
+        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, commit {_commit()}, {psutil.cpu_count()} cores:",
+        f"`python -m tests.torture --log {plan.log} --seed {plan.seed} --size {plan.size}`",
         "",
-        f"{plan.executions} starts at {plan.rate:.1f}/s over {plan.baseline:g} s of calm and {plan.storm:g} s of storm.",
+        f"{plan.executions} starts, {plan.rate:.1f}/s: {plan.baseline:g} s of calm, {plan.storm:g} s of storm.",
         "",
         "## Checkers",
         "",
@@ -66,8 +64,8 @@ def _figures(evidence: Evidence) -> list[str]:
         f"- started again: {dict(sorted(restarts.items()))}",
         f"- calls at the sink: {calls}; attempted items in the log: {attempts}",
         f"- answers by kind (duplicates were absorbed): {dict(duplicates)}",
-        f"- takeovers: {len(evidence.facts.takeovers)}; void records: {len(evidence.facts.void)}; "
-        f"dead letters: {len(evidence.facts.dead_letters)}",
+        f"- takeovers: {len(evidence.facts.takeovers)}; void records: {len(evidence.facts.void)}",
+        f"- dead letters: {len(evidence.facts.dead_letters)}",
         "",
         "| recovery | n | p50 s | p95 s | max s |",
         "|---|---|---|---|---|",

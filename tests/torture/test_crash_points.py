@@ -5,6 +5,7 @@ killed itself, then as usual. A name that is never reached fails the sweep, and 
 """
 
 import asyncio
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tests.support.client import Client
 from tests.support.kafka import KafkaMissing, kafka_required
 from tests.support.processes import eventually
 from tests.torture.checkers.streams import fenced, inputs_balance, legal_transitions, stream_contiguous
-from tests.torture.cluster import CANARIES, TortureCluster
+from tests.torture.cluster import CANARIES, PARTITIONS, TortureCluster
 from tests.torture.evidence import Evidence
 from tests.torture.facts import TERMINAL, start_of, understand
 from tests.torture.plan import make_plan
@@ -78,10 +79,11 @@ async def _sweep(cluster: TortureCluster, sink: Sink) -> None:
     async with Client(url, cluster.keys[CANARIES[0]]) as client:
         _, path = await client.deploy(_workflow(sink.url))
     accepted: dict[str, str] = {}
-    for name in failpoints():
+    only = os.environ.get("LINKFLOW_TEST_POINTS")
+    for name in only.split(",") if only else failpoints():
         accepted |= await _one(cluster, name, url + path)
     records = (
-        await read_kafka(cluster.broker.bootstrap, cluster.prefix)
+        await read_kafka(cluster.broker.bootstrap, cluster.prefix, PARTITIONS)
         if cluster.broker is not None
         else await read_postgres(cluster.database_url)
     )

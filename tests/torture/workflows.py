@@ -1,6 +1,7 @@
 """The workflows of a run. Every effect names its key, node and item, and carries its workspace's canary."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 Document = dict[str, Any]
@@ -73,7 +74,7 @@ def _in(source: str = "{{ $json.key }}") -> Document:
 
 
 def _chain(*ids: str) -> list[Document]:
-    return [{"from": one, "to": other} for one, other in zip(ids, ids[1:], strict=False)]
+    return [{"from": one, "to": other} for one, other in pairwise(ids)]
 
 
 def _linear(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:

@@ -92,9 +92,7 @@ def read_model_is_fold(evidence: Evidence) -> Verdict:
             wrong += [f"{execution} {run}: {each}" for each in _differences(folded[run], runs[execution][run])]
     listed = [each for ids in evidence.lists.values() for each in ids]
     if sorted(listed) != sorted(streams):
-        wrong.append(
-            f"the lists show {len(listed)} executions ({len(set(listed))} distinct), the log has {len(streams)}"
-        )
+        wrong.append(f"the lists show {len(listed)} executions ({len(set(listed))} different), not {len(streams)}")
     return verdict("C10 read_model_is_fold", len(rows) + len(evidence.runs), wrong)
 
 
@@ -125,7 +123,7 @@ def rebuild_is_live(evidence: Evidence) -> Verdict:
 
 
 def checkpoint_atomic(evidence: Evidence) -> Verdict:
-    """At every sampled moment the rows were the fold of exactly the records below the stored offsets; none went back."""
+    """At every sampled moment the rows were the fold of what is below the stored offsets; no offset went back."""
     wrong: list[str] = []
     changes: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for execution in evidence.facts.executions().values():

@@ -43,12 +43,12 @@ def fenced(evidence: Evidence) -> Verdict:
         last[place] = max(last[place], commit.epoch)
         if commit.value["epoch"][0] != commit.epoch:
             wrong.append(f"{place} offset {commit.offset}: header and record name different epochs")
-    voided = len(evidence.facts.void)
+    note = f"{len(evidence.facts.void)} void records, {len(evidence.facts.takeovers)} takeovers"
     return verdict(
         "C14 fenced",
         len(evidence.facts.commits),
         wrong,
-        f"{voided} void records, {len(evidence.facts.takeovers)} takeovers",
+        note,
     )
 
 
