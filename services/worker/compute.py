@@ -1,16 +1,19 @@
 """The compute pool: pure runs that would hold the others up, done in processes of their own.
 
-Started when first needed; a process that dies is replaced and its run fails with a clear error.
+Started when first needed. A process that dies takes everything in the pool with it, so a run that was in it is done
+once more (it is pure), alone: if its process dies then as well, the run is to blame and fails with a clear error.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
 from domain.execution.decider import compute_run
-
 from infra.telemetry import metrics
+
+Work = Callable[[bytes, bytes], Any]
 
 
 class ComputeFailed(Exception):
@@ -20,19 +23,22 @@ class ComputeFailed(Exception):
 
 
 class ComputePool:
-    """At most `processes` heavy runs at once."""
+    """At most `processes` heavy runs at once, and one more that is done alone."""
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, work: Work = compute_run) -> None:
         self._processes = processes
+        self._work = work
         self._pool: ProcessPoolExecutor | None = None
+        self._alone: ProcessPoolExecutor | None = None
+        self._one_alone = asyncio.Lock()
+        self._suspects = 0
 
     async def run(self, document: bytes, job: bytes) -> Any:
-        """What `compute_run` returns. Raises ComputeFailed."""
+        """What `work` returns. Raises ComputeFailed."""
         started = asyncio.get_running_loop().time()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._started(), compute_run, document, job)
+            return await self._with_others(document, job)
         except BrokenExecutor:
-            self._pool = None
             raise ComputeFailed("the compute process died") from None
         except Exception as error:
             raise ComputeFailed(f"{type(error).__name__}: {error}") from error
@@ -40,10 +46,36 @@ class ComputePool:
             metrics.COMPUTE_SECONDS.observe(asyncio.get_running_loop().time() - started)
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._alone):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
 
-    def _started(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"))
-        return self._pool
+    async def _with_others(self, document: bytes, job: bytes) -> Any:
+        pool = self._pool = self._pool or _processes(self._processes)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, self._work, document, job)
+        except BrokenExecutor:
+            if self._pool is pool:
+                self._pool = None
+        self._suspects += 1
+        try:
+            return await self._by_itself(document, job)
+        finally:
+            self._suspects -= 1
+
+    async def _by_itself(self, document: bytes, job: bytes) -> Any:
+        async with self._one_alone:
+            pool = self._alone = self._alone or _processes(1)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(pool, self._work, document, job)
+            except BrokenExecutor:
+                self._alone = None
+                raise
+            finally:
+                if self._suspects == 1 and self._alone is not None:
+                    self._alone.shutdown(wait=False)
+                    self._alone = None
+
+
+def _processes(number: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(number, mp_context=get_context("spawn"))

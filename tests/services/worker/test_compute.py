@@ -1,0 +1,50 @@
+"""Compute processes that die: pure runs are done once more, and only the run that is to blame fails."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.worker.compute import ComputeFailed, ComputePool
+
+
+def work(document: bytes, job: bytes) -> bytes:
+    """`job`: a path to a file: the process dies if it is not there yet; "poison": it dies whatever is there."""
+    if job == b"poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == b"raises":
+        raise ValueError("no")
+    path = Path(os.fsdecode(job))
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return document
+
+
+@pytest.fixture
+def pool() -> Iterator[ComputePool]:
+    made = ComputePool(1, work)
+    yield made
+    made.close()
+
+
+async def test_a_run_whose_process_was_killed_is_done_once_more(pool: ComputePool, tmp_path: Path) -> None:
+    assert await pool.run(b"done", os.fsencode(tmp_path / "killed")) == b"done"
+    assert await pool.run(b"next", os.fsencode(tmp_path / "killed")) == b"next"
+
+
+async def test_only_the_run_that_kills_its_process_fails(pool: ComputePool, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    jobs = [b"poison", *[os.fsencode(there)] * 5, b"poison"]
+    results = await asyncio.gather(*(pool.run(b"done", job) for job in jobs), return_exceptions=True)
+    assert [type(each) for each in results] == [ComputeFailed, *[bytes] * 5, ComputeFailed]
+    assert str(results[0]) == "the compute process died"
+
+
+async def test_a_run_that_raises_says_why(pool: ComputePool) -> None:
+    with pytest.raises(ComputeFailed, match="ValueError: no"):
+        await pool.run(b"", b"raises")
