@@ -27,6 +27,8 @@ class Identity:
 def identify(kind: str, workspace: str, headers: Sequence[Header], route: str, body: bytes) -> Identity:
     """The identity of an `execution` or `workflow` that this request makes. `route` names what was asked of what.
 
+    `kind` is also the room in which a key is one's own: callers of different webhooks know nothing of each other.
+
     Raises Problem 400 for a key that is empty, too long or not printable ASCII.
     """
     key = header_of(headers, b"idempotency-key")

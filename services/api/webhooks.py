@@ -57,7 +57,8 @@ class WebhookRoute:
             _items(method, query, headers, body),
             facts.priority,
         )
-        identity = identify("execution", workspace, headers, f"{scope['path']}?{query.decode('latin-1')}", body)
+        route = f"{scope['path']}?{query.decode('latin-1')}"
+        identity = identify(f"execution:{binding.endpoint_id}", workspace, headers, route, body)
         principal = Principal(workspace, f"webhook:{binding.endpoint_id}")
         with start_span("webhook", header_of(headers, b"traceparent"), workflow_id=binding.workflow_id) as trace:
             if binding.respond == "at_once":

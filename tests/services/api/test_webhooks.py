@@ -150,6 +150,16 @@ async def test_the_same_key_gets_the_same_answer(api: Api, respond: str) -> None
     assert (status, problem["code"]) == (422, "idempotency_mismatch")
 
 
+async def test_callers_of_different_webhooks_have_keys_of_their_own(api: Api) -> None:
+    key = {"Idempotency-Key": "order-1"}
+    (workflow, first), (_, second) = await deploy(api), await deploy(api)
+    answers = [await api.client.send("POST", path, json={"n": 1}, headers=key) for path in (first, second)]
+    assert [status for status, _, _ in answers] == [202, 202]
+    started = [answer["execution_id"] for _, _, answer in answers]
+    started.append((await api.client.ask("POST", f"/api/v1/workflows/{workflow}/execute", headers=key))["execution_id"])
+    assert len(set(started)) == 3
+
+
 async def test_a_large_answer_is_given_again(api: Api) -> None:
     _, path = await deploy(api, "with_node")
     body = {"respond": {"status": 200, "headers": {}, "body": {"text": "x" * 100_000}}}
