@@ -36,6 +36,10 @@ CASES = [
     Case("map and filter, 20 rows", "{{ $json.rows.filter(r => r.price > 9).map(r => ({id: r.id, p: r.price})) }}", 0),
     Case("reduce, 20 rows", "{{ $json.rows.reduce((sum, r) => sum + r.price, 0) }}", 0),
     Case("template literal", "{{ `${$json.name}-${$json.amount}` }}", 0),
+    Case("pattern: test", "{{ /^\\s*ada\\b/i.test($json.name) }}", 0),
+    Case("pattern: replace", "{{ $json.name.replace(/(\\w+) (\\w+)/, '$2, $1') }}", 0),
+    Case("groupBy and sum, 20 rows", "{{ $json.rows.groupBy('tags').values().map(g => g.sum('price')) }}", 0),
+    Case("date", "{{ $now.plus({days: 1}).startOf('day').toISO() }}", 0),
     Case("nested parameters", {"url": "x", "body": {"n": "{{ $json.a.b }}", "t": ["{{ $json.price }}", 1]}}, 0),
 ]
 

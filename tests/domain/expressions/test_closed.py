@@ -30,6 +30,11 @@ BASES = [
     "parseInt",
     "''.at",
     "[].map",
+    "/a/g",
+    "'a'.match(/a/)",
+    "DateTime",
+    "DateTime.now",
+    "$input.item",
 ]
 DUNDERS = [
     "__class__",
@@ -61,8 +66,21 @@ ALONE = [
     "({}).get('a')", "(1).real", "(1).bit_length()", "true.numerator", "String.prototype", "Array.prototype", "Object.keys.name", "(() => 1).name", "parseInt.members",
     "ｃonstructor", "$json.ｃonstructor.x", "$json['ｃonstructor'].x", "$json.__ｃlass__",
 ]  # fmt: skip
+BEYOND = [
+    "'x'.replace(/x/, eval)", "'x'.replace(/x/, (m, i, s) => s.constructor)", "'x'.replace(/(?<__proto__>x)/, '$<__proto__>')", "'a'.match(/(?<constructor>a)/).groups.constructor",
+    "'a'.match(/a/).groups", "'a'.match(/a/).input", "'a'.match(/a/)['in' + 'put']", "/a/.program", "/a/.last_index", "/a/.text()", "/a/.has('g')", "/a/g.lastIndex = 1", "/a/.exec.call",
+    "RegExp.prototype", "RegExp('(', 'x')", "RegExp.input", "RegExp.$1", "RegExp('\\\\p{L}', 'u').test('a')", "/a/[Symbol.match]", "/(?<a>x)(?<a>y)/", "/\\1{99999}/", "/a{9999999999999999999999999}/",
+    "DateTime.fromISO.constructor", "DateTime.__class__", "DateTime['of_' + 'local']", "$now.of_local(1)", "$now.millis", "$now.zone", "$now.shifted({}, 1)", "$now.local.tzinfo",
+    "DateTime.fromISO('2025-01-01', {zone: '../../etc/passwd'})", "$now.setZone('/etc/passwd')", "$now.setZone('..')", "$now.format('__class__')", "$now.toFormat(`${[].constructor}`)", "$now.extract('__class__')",
+    "$now.set({__class__: 1})", "$now.set({tzinfo: 1})", "$now.set({fold: 1})", "$now.diff($now, ['__class__'])", "$now.plus({__init__: 1})", "'x'.hash('__class__')", "'x'.hash('shake_128')", "'x'.hash('sha256').__class__",
+    "[{a: 1}].pluck('__class__')", "[{a: 1}].pluck('a.__class__')", "[{a: 1}].groupBy('__class__')", "[{a: 1}].sortBy('constructor')", "[{}].smartJoin('__proto__', 'x')", "({}).getField('__class__')", "({}).getField('a.constructor')",
+    "({a: 1}).renameKeys('a', '__proto__')", "({a: 1}).hasField('__proto__')", "({a: 1}).keepFields('__proto__')", "({a: 1}).mapValues(eval)", "({}).merge({__proto__: 1})", "({}).mergeDeep(JSON.parse('{\"__proto__\": {\"x\": 1}}')).x",
+    "[].sumBy('__class__')", "'{0.__class__}'.quote()", "'%(a)s'.urlDecode()", "'{{ 7*7 }}'.removeTags()", "'\\x00'.before('\\0')", "'a'.parseJson()", "'{\"__proto__\": 1}'.parseJson().__proto__", "(1).format(2, eval)", "(1).toCurrency('__c')",
+    "(1).format.__globals__", "[].first.__code__", "'x'.toDateTime.call", "[].unique.bind([])", "$('a').of_run(0)", "$('a').origin", "$('a').lost", "$input.origin", "$('a').item.origin", "$input.item.origin.constructor",
+]  # fmt: skip
 CORPUS = [
     *ALONE,
+    *BEYOND,
     *(f"{base}.{name}" for base in BASES for name in [*FORBIDDEN, *PYTHON]),
     *(f"{base}['{name[:3]}' + '{name[3:]}']" for base in BASES for name in [*FORBIDDEN, *PYTHON]),
     *(f"{base}.{name}()" for base in BASES for name in PYTHON),
@@ -123,8 +141,9 @@ def run(source: str) -> Any:
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> None:
-    """Time zones and hints are loaded once, before anything is watched."""
+    """Time zones, codecs and hints are loaded once, before anything is watched."""
     run("$now")
+    run("'é😀'.length")
     run("zork")
 
 
@@ -143,7 +162,7 @@ def test_forbidden_names_are_refused_in_every_form(base: str, name: str) -> None
 
 
 def test_no_escape_reaches_anything() -> None:
-    assert len(CORPUS) > 300
+    assert len(CORPUS) > 1_500
     with watched() as events:
         for source in CORPUS:
             run(source)
@@ -162,8 +181,9 @@ def test_random_text_gives_json_or_an_error() -> None:
     pieces = [
         "$json", "$('a')", ".a", "[", "]", "(", ")", "{", "}", "=>", "x", ",", "'s'", "1", "+", "...", "?.", "`", "${", "?", ":", "!", "typeof ",
         " in ", "**", ".map", ".constructor", "__x", "=", ";", "return ", "const ", "/", "\\", "'", '"', "\n", "null", "??", "&&", "-", "0x", "1e", "}}", "{{", "😀", "\ud800",
+        "/a(?<n>b)*/g", "/", "/[", ".match(", ".replace(", ".exec(", "$now", "DateTime.", "fromISO(", ".first()", ".groupBy(", ".sortBy(", ".toTitleCase()", ".hash(", ".plus(", "async ", "new ", "get ",
     ]  # fmt: skip
-    for _ in range(20_000):
+    for _ in range(40_000):
         run("".join(chance.choices(pieces, k=chance.randint(1, 12))))
 
 
