@@ -4,6 +4,8 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+import asyncpg
+
 from infra.log import open_log
 from infra.log.port import NewRecord, Topic
 from tests.support.client import Client
@@ -75,3 +77,29 @@ async def _append_again(cluster: Roles) -> None:
     finally:
         await writer.close()
         await log.close()
+
+
+async def test_the_same_key_an_hour_later(roles: Callable[..., Roles], log: str, stub: Stub) -> None:
+    """The owner has long forgotten the id (which takes real minutes: here its memory of it is deleted); the read model
+    answers for it."""
+    async with roles(log) as cluster:
+        workflow, _ = await cluster.client.deploy(http_step(f"{stub.url}/delay/0"))
+        key = secrets.token_hex(8)
+        given = {"body": {"key": key}}
+        first = (await cluster.client.execute(workflow, given, key=key))["execution_id"]
+        assert await all_ended(cluster.client, workflow, {first}, within=20) == {"completed": 1}
+        worker = cluster.workers[0]
+        await worker.terminate()  # its last checkpoint lies behind the execution's end
+        connection = await asyncpg.connect(cluster.database_url)
+        try:
+            forgotten = await connection.execute("DELETE FROM remembered_ids WHERE lane = 'executions'")
+        finally:
+            await connection.close()
+        assert forgotten != "DELETE 0"
+        worker.start()
+        await cluster.ready()
+        later = (await cluster.client.execute(workflow, given, key=key))["execution_id"]
+        assert later == first
+        fresh = (await cluster.client.execute(workflow, given, key=secrets.token_hex(8)))["execution_id"]
+        assert await all_ended(cluster.client, workflow, {first, fresh}, within=20) == {"completed": 2}
+        assert stub.summary()["received"] == 2

@@ -1,0 +1,52 @@
+"""Ids of what is closed are kept exactly as long as a start with one of them could still arrive (rule 14)."""
+
+from services.worker.remembered import STALE_AFTER_MS, RememberedIds
+
+HOUR_MS = 3_600_000
+MARGIN_MS = 10_000
+
+
+def test_an_id_is_known_until_the_read_model_has_it_however_long_that_takes() -> None:
+    remembered = RememberedIds()
+    remembered.add("execution-1", "f", offset=7)
+    remembered.seal()
+    remembered.visible(7, now=0)  # everything below 7: not this one
+    assert not remembered.wants_end_offset(HOUR_MS)
+    remembered.forget(10**9)
+    assert remembered.get("execution-1") == "f"
+
+
+def test_an_id_is_known_until_no_input_that_missed_it_in_the_read_model_can_come() -> None:
+    remembered = RememberedIds()
+    remembered.add("execution-1", "f", offset=7)
+    remembered.seal()
+    remembered.visible(8, now=0)
+    limit = STALE_AFTER_MS + MARGIN_MS
+    assert not remembered.wants_end_offset(limit - 1)
+    assert remembered.wants_end_offset(limit)
+    remembered.expire(limit, end_offset=50)
+    remembered.forget(answered=49)  # an input that was appended before that moment waits undecided
+    assert remembered.get("execution-1") == "f"
+    remembered.forget(answered=50)
+    assert remembered.get("execution-1") is None
+    assert remembered.forgotten() == [1]
+
+
+def test_generations_go_one_by_one_and_come_back_from_a_checkpoint() -> None:
+    remembered = RememberedIds()
+    remembered.add("execution-1", "f", offset=1)
+    first = remembered.seal()
+    remembered.saved(first, [])
+    remembered.add("execution-2", "!workflow_not_found", offset=2)
+    second = remembered.seal()
+    assert [stored.generation for stored in second] == [2]
+    restored = RememberedIds([*first, *second])
+    assert restored.get("execution-1") == "f"
+    assert restored.get("execution-2") == "!workflow_not_found"
+    restored.visible(2, now=0)
+    restored.expire(HOUR_MS, end_offset=0)
+    restored.forget(answered=0)
+    assert restored.get("execution-1") is None
+    assert restored.get("execution-2") == "!workflow_not_found"
+    restored.add("execution-3", "", offset=3)
+    assert [stored.generation for stored in restored.seal()] == [3]
