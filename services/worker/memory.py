@@ -137,8 +137,9 @@ class PartitionMemory:
         return bool(self._dirty) or self._saved_at != (self.fence.next_offset, self.answered)
 
     def collect_changes(self) -> tuple[CheckpointChange, set[str]]:
-        """What a checkpoint must store now, and the streams it covers. Parked states become bytes on the way."""
-        streams = set(self._dirty)
+        """What a checkpoint must store now, and the streams it covers; `saved` or `not_saved` follows before the next
+        call. Parked states become bytes on the way."""
+        streams, self._dirty = self._dirty, set()
         states: list[StoredState] = []
         gone: list[str] = []
         for stream in streams:
@@ -158,12 +159,15 @@ class PartitionMemory:
         )
         return change, streams
 
-    def saved(self, change: CheckpointChange, streams: set[str]) -> None:
-        """The checkpoint was written."""
+    def not_saved(self, streams: set[str]) -> None:
+        """The checkpoint may not have been written: the next one covers `streams` again."""
+        self._dirty |= streams
+
+    def saved(self, change: CheckpointChange) -> None:
+        """The checkpoint was written. What has changed meanwhile belongs to the next one."""
         self._stored.update(state.stream for state in change.states)
         self._stored.difference_update(change.gone)
         self.remembered.saved(list(change.remembered), list(change.forgotten))
-        self._dirty.difference_update(streams)
         self._saved_at = (change.fence.next_offset, change.answered)
 
     def _freeze(self, stream: str, entry: Entry) -> StoredState:

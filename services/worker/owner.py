@@ -73,6 +73,7 @@ class PartitionOwner:
         self._wake = asyncio.Event()
         self._paused = False
         self._busy = False
+        self._checkpointing = False
 
     # --- what the worker calls --------------------------------------------------------------------------------------
 
@@ -245,15 +246,23 @@ class PartitionOwner:
             _log.warning("no checkpoint, again later", **self._labels(), reason=str(error))
 
     async def _checkpoint(self) -> None:
-        epoch = self._memory.fence.epoch
-        if epoch is None:
+        memory = self._memory
+        epoch = memory.fence.epoch
+        if epoch is None or self._checkpointing:  # the last one of a drain and a regular one must not cross
             return
         started = time.perf_counter()
-        change, streams = self._memory.collect_changes()
-        failpoint("owner.before_checkpoint")
-        await self._around.checkpoints.save(self.lane.name, self.partition, epoch, change)
-        failpoint("owner.after_checkpoint")
-        self._memory.saved(change, streams)
+        self._checkpointing = True
+        change, streams = memory.collect_changes()
+        try:
+            failpoint("owner.before_checkpoint")
+            await self._around.checkpoints.save(self.lane.name, self.partition, epoch, change)
+            failpoint("owner.after_checkpoint")
+        except BaseException:
+            memory.not_saved(streams)
+            raise
+        finally:
+            self._checkpointing = False
+        memory.saved(change)
         metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
 
     def _due_now(self) -> bool:
