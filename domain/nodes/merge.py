@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.execution.events import Item, Items
-from domain.expressions import UNDEFINED
 from domain.nodes.failures import NodeFailure
+from domain.nodes.keys import key_of
 from domain.nodes.node_type import MAIN, Merge, NodeType, Operation, Output, Run
 from domain.nodes.origins import ORIGIN, inherit
 from domain.nodes.parameters import Parameter, Parameters
-from domain.nodes.paths import read_path, split_path
+from domain.nodes.paths import split_path
 
-MODES = ("append", "combine_by_position", "combine_by_fields", "combine_all", "choose")
+MODES = ("append", "combine_by_position", "combine_by_fields", "combine_all", "multiplex", "choose")
 MAX_PAIRS = 100_000
 
 Inputs = Mapping[str, Items]
@@ -24,7 +24,7 @@ def _bind(parameters: Parameters) -> Operation:
     if mode == "combine_by_position":
         longest = parameters.plain("include_unpaired")
         return Merge(lambda run: Output({MAIN: _by_position(run.inputs, longest)}), _all_items)
-    if mode == "combine_all":
+    if mode in {"combine_all", "multiplex"}:
         return Merge(_combine_all, _combinations)
     if mode == "choose":
         chosen = parameters.plain("input")
@@ -89,13 +89,13 @@ def _by_fields(parameters: Parameters) -> Operation:
 def _joined(left: Items, right: Items, paths: list[tuple[str, ...]], join: str) -> Items:
     places: dict[Any, list[int]] = {}
     for index, item in enumerate(right):
-        key = _key(item, paths)
+        key = key_of(item["json"], paths)
         if key is not None:
             places.setdefault(key, []).append(index)
     made: Items = []
     paired: set[int] = set()
     for item in left:
-        key = _key(item, paths)
+        key = key_of(item["json"], paths)
         matches = places.get(key, ()) if key is not None else ()
         if len(made) + len(matches) > MAX_PAIRS:
             raise NodeFailure("too_many_items", f"more than {MAX_PAIRS} pairs of items match")
@@ -109,33 +109,20 @@ def _joined(left: Items, right: Items, paths: list[tuple[str, ...]], join: str) 
     return made
 
 
-def _key(item: Item, paths: list[tuple[str, ...]]) -> Any:
-    """What is equal where the named fields are; None if one is missing."""
-    key = []
-    for path in paths:
-        value = read_path(item["json"], path)
-        if value is UNDEFINED:
-            return None
-        key.append(_content(value))
-    return tuple(key)
-
-
-def _content(value: Any) -> Any:
-    """A hashable stand-in: equal for === scalars, and for lists and objects of equal content."""
-    if isinstance(value, list):
-        return "list", tuple(map(_content, value))
-    if isinstance(value, dict):
-        return "object", frozenset((name, _content(entry)) for name, entry in value.items())
-    return ("boolean", value) if isinstance(value, bool) else value
-
-
 MERGE = NodeType(
     "merge",
     "Merge",
     "Waits for a delivery of each connected input (input1, input2, …), or until none can come, and combines them.",
     _bind,
     (
-        Parameter("mode", "text", "How items are combined.", default="append", expression=False, choices=MODES),
+        Parameter(
+            "mode",
+            "text",
+            "How items are combined; multiplex is another name for combine_all.",
+            default="append",
+            expression=False,
+            choices=MODES,
+        ),
         Parameter(
             "include_unpaired", "boolean", "As many items as the longest input has.", default=False, expression=False
         ),

@@ -14,7 +14,7 @@ All of them report failures by raising NodeFailure; in a loop over items a Failu
 Ports: an operation's `outputs` are its output ports in declared order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -133,10 +133,32 @@ class Loop:
 
 Operation = Trigger | Pure | Effects | Wait | Merge | Loop
 
+POOLED: Final = 100_000
+"""The weight of what always goes to the compute pool: its cost depends on the data, its libraries are loaded there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked use of a node, shown in its documentation and run by a test.
+
+    `items`: the jsons of its input, or of each input port; `outputs`: the jsons that it puts out, by port;
+    `answer`: what the effect came back with, for a node that has effects.
+    """
+
+    says: str
+    parameters: Mapping[str, Any]
+    items: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]]
+    outputs: Mapping[str, Sequence[Mapping[str, Any]]]
+    answer: Any = None
+
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """`routes`: it sends items to ports of its own names, so that `continue` needs an extra port `main`."""
+    """What is known of all nodes of a type.
+
+    `routes`: it sends items to ports of its own names, so that `continue` needs an extra port `main`;
+    `outputs_vary`: the names of its outputs depend on its parameters; `effects`: the classes its effects may have.
+    """
 
     type: str
     title: str
@@ -145,6 +167,10 @@ class NodeType:
     parameters: tuple[Parameter, ...] = ()
     routes: bool = False
     can_be_disabled: bool = True
+    outputs_vary: bool = False
+    effects: tuple[EffectClass, ...] = ("pure",)
+    version: int = 1
+    examples: tuple[Example, ...] = ()
 
 
 def failure_of(error: ExpressionError | NodeFailure, index: int, place: int) -> Failure:

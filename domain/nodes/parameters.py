@@ -21,12 +21,14 @@ _NAMES: dict[Kind, str] = {
     "rows": "a list of objects",
 }
 _JSON_TYPES: dict[Kind, str] = {"text": "string", "rows": "array", "list": "array"}
-_MAX_TEXT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. `expression`: it may hold `{{ … }}`. `rows` are lists of objects with the parameters `of`."""
+    """One parameter. `expression`: it may hold `{{ … }}`. `rows` are lists of objects with the parameters `of`.
+
+    `longest`: characters of a text.
+    """
 
     name: str
     kind: Kind
@@ -37,12 +39,15 @@ class Parameter:
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    longest: int = 1_000_000
     of: tuple["Parameter", ...] = ()
 
     def mismatch(self, value: Any) -> str | None:
         """Why a plain value does not fit, or None."""
         if not _fits(self.kind, value):
             return f"must be {_NAMES[self.kind]}"
+        if self.kind == "text" and len(value) > self.longest:
+            return f"must have at most {self.longest:,} characters"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(self.choices)}"
         if self.kind in {"number", "integer"}:
@@ -87,7 +92,7 @@ def _fits(kind: Kind, value: Any) -> bool:
         case "any":
             return True
         case "text":
-            return isinstance(value, str) and len(value) <= _MAX_TEXT
+            return isinstance(value, str)
         case "number":
             return type(value) is int or (type(value) is float and isfinite(value))
         case "integer":

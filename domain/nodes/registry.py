@@ -1,15 +1,24 @@
 """The table of node types. A new one is a module and a line here."""
 
+from domain.nodes.compare import COMPARE
+from domain.nodes.crypto import CRYPTO
+from domain.nodes.csv_text import CSV
+from domain.nodes.date_time import DATE_TIME
 from domain.nodes.flow import LOOP, NOOP, STOP_AND_ERROR, WAIT
+from domain.nodes.html_extract import HTML_EXTRACT
 from domain.nodes.http import HTTP
 from domain.nodes.lists import AGGREGATE, LIMIT, SORT, SPLIT_OUT
 from domain.nodes.manual import MANUAL
 from domain.nodes.merge import MERGE
 from domain.nodes.node_type import NodeType
+from domain.nodes.remove_duplicates import REMOVE_DUPLICATES
+from domain.nodes.rename_keys import RENAME_KEYS
 from domain.nodes.respond import RESPOND
 from domain.nodes.routing import FILTER, IF, SWITCH
 from domain.nodes.set import SET
+from domain.nodes.summarize import SUMMARIZE
 from domain.nodes.webhook import WEBHOOK
+from domain.nodes.xml_json import XML
 
 NODE_TYPES: dict[str, NodeType] = {
     node_type.type: node_type
@@ -27,6 +36,15 @@ NODE_TYPES: dict[str, NodeType] = {
         AGGREGATE,
         LIMIT,
         SORT,
+        SUMMARIZE,
+        REMOVE_DUPLICATES,
+        RENAME_KEYS,
+        COMPARE,
+        DATE_TIME,
+        HTML_EXTRACT,
+        XML,
+        CSV,
+        CRYPTO,
         NOOP,
         STOP_AND_ERROR,
         RESPOND,

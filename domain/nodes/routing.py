@@ -1,7 +1,10 @@
 """`if`, `switch`, `filter`: send items one way or another."""
 
+from typing import Any
+
 from domain.execution.events import Items
-from domain.expressions import ExpressionError, truthy
+from domain.expressions import UNDEFINED, ExpressionError, truthy
+from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import MAIN, Failure, NodeType, Operation, Output, Pure, Run, failure_of
 from domain.nodes.parameters import Parameter, Parameters
 
@@ -50,9 +53,11 @@ def _bind_filter(parameters: Parameters) -> Operation:
 
 
 def _bind_switch(parameters: Parameters) -> Operation:
+    if parameters.given("output"):
+        return _bind_computed(parameters)
     rows = parameters.rows("rules")
     if not rows:
-        parameters.refuse("rules", "needs at least one rule {output, condition}")
+        parameters.refuse("rules", "needs at least one rule {output, condition}, unless an output is given")
     if len(rows) > _RULES:
         parameters.refuse("rules", f"may have at most {_RULES} rules")
     rules = [(row.plain("output") or "", row.compiled("condition").evaluate) for row in rows]
@@ -87,6 +92,45 @@ def _bind_switch(parameters: Parameters) -> Operation:
     return Pure(run, outputs, weight=max(1, len(rules)))
 
 
+def _bind_computed(parameters: Parameters) -> Operation:
+    """The output is what an expression gives: a name, or a number from 0 on."""
+    if parameters.given("rules") or parameters.plain("all_matches"):
+        parameters.refuse("output", "cannot be given beside rules or all_matches")
+    names, fallback = parameters.plain("outputs"), parameters.plain("fallback")
+    if not names or not all(isinstance(name, str) and 0 < len(name) <= 100 for name in names):
+        parameters.refuse("outputs", 'names the outputs to choose from, such as ["small", "large"]')
+        names = []
+    if len(names) > _RULES or len(set(names)) < len(names):
+        parameters.refuse("outputs", f"may have at most {_RULES} outputs, no two of one name")
+    evaluate = parameters.compiled("output").evaluate_json
+    outputs = tuple(dict.fromkeys([*names, *([fallback] if fallback else [])]))
+
+    def chosen(value: Any) -> str:
+        if isinstance(value, str) and value in names:
+            return value
+        if type(value) in {int, float} and value in range(len(names)):
+            return str(names[int(value)])
+        if fallback:
+            return str(fallback)
+        shown = "nothing" if value is None or value is UNDEFINED else repr(value)[:60]
+        raise NodeFailure("no_such_output", f"parameter 'output' gave {shown}; the outputs are {', '.join(names)}")
+
+    def run(run: Run) -> Output:
+        scope = run.scope
+        ports: dict[str, Items] = {name: [] for name in outputs}
+        failures: list[Failure] = []
+        for index, item in enumerate(run.items):
+            scope.json = item["json"]
+            scope.item_index = index
+            try:
+                ports[chosen(evaluate(scope))].append(item)
+            except (ExpressionError, NodeFailure) as error:
+                failures.append(failure_of(error, index, len(ports.get(MAIN, ()))))
+        return Output(ports, failures)
+
+    return Pure(run, outputs)
+
+
 IF = NodeType(
     "if", "If", "Sends each item to `true` or `false`, by its condition.", _bind_if, (_CONDITION,), routes=True
 )
@@ -94,21 +138,24 @@ FILTER = NodeType("filter", "Filter", "Keeps the items whose condition is truthy
 SWITCH = NodeType(
     "switch",
     "Switch",
-    "Sends each item to the output of the first rule whose condition is truthy, else to the fallback, if there is one.",
+    "Sends each item to the output of the first rule whose condition is truthy, or to the one that an expression "
+    "names; else to the fallback. Without one, rules drop the item and an expression fails it.",
     _bind_switch,
     (
         Parameter(
             "rules",
             "rows",
-            "The rules in order.",
-            required=True,
+            "The rules in order. Either these or output.",
             of=(
                 Parameter("output", "text", "The output port.", required=True, expression=False),
                 _CONDITION,
             ),
         ),
         Parameter("fallback", "text", "The output of items that no rule matches; none drops them.", expression=False),
+        Parameter("output", "any", "Instead of rules: the output's name, or its number from 0 on, by an expression."),
+        Parameter("outputs", "list", "With output: the names to choose from.", default=[], expression=False),
         Parameter("all_matches", "boolean", "To every matching rule's output.", default=False, expression=False),
     ),
     routes=True,
+    outputs_vary=True,
 )

@@ -1,0 +1,35 @@
+"""The examples in the node types' own definitions put out what they say."""
+
+from typing import Any
+
+import pytest
+
+from domain.nodes.node_type import Example
+from domain.nodes.registry import NODE_TYPES
+from tests.support.executions import Run, node, workflow
+
+EXAMPLES = [
+    pytest.param(type_, example, id=f"{type_}-{number}")
+    for type_, node_type in NODE_TYPES.items()
+    for number, example in enumerate(node_type.examples)
+    if example.answer is None
+]
+
+
+def run_example(type_: str, example: Example) -> Run:
+    """A workflow around the node: each input's items are split out of the start's only item."""
+    inputs = example.items if isinstance(example.items, dict) else {"main": example.items}
+    nodes = [node("start", "manual"), node("x", type_, dict(example.parameters))]
+    links = []
+    for port in inputs:
+        nodes.append(node(port, "split_out", {"field": port}))
+        links += [f"start -> {port}", f"{port} -> x.{port}"]
+    return Run(workflow(nodes, *links)).start([{port: list(given) for port, given in inputs.items()}]).settle()
+
+
+@pytest.mark.parametrize(("type_", "example"), EXAMPLES)
+def test_example(type_: str, example: Example) -> None:
+    run = run_example(type_, example)
+    assert run.status == "completed", run.error
+    found: dict[str, Any] = {port: [item["json"] for item in made] for port, made in run.nodes["x"][0].items()}
+    assert found == example.outputs
