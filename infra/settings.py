@@ -46,6 +46,9 @@ class Settings:
     metrics_port: int = _setting(0, "port for Prometheus metrics of worker, projector and scheduler; 0: none")
     member: str = _setting("", "stable name of this process in its group; empty: made from role and host")
     max_effects: int = _setting(2000, "effects under way at once in one worker")
+    max_undecided: int = _setting(
+        2000, "starts of one partition that may wait for their decision before the API answers 503"
+    )
     max_open: int = _setting(200_000, "open executions that one worker holds before it pauses its partitions")
 
     @staticmethod

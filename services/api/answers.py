@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
+import msgspec
+
 from infra.log.port import Log, LogError, LogUnavailable, OffsetOutOfRange, Reader, Record, Topic
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import VOID_RECORDS, WAITERS
-from schemas.envelope import KIND_COMMIT, Epoch, decode_tick, header
+from schemas.envelope import KIND_COMMIT, Answers, Epoch, decode_tick, header
 from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence, GapInLog
 from services.api.problems import busy
@@ -82,6 +84,7 @@ class Follower:
         self._streams: dict[bytes, list[StreamWaiter]] = {}
         self.listeners = Listeners()
         self.places: dict[Slot, Place] = {}
+        self.answered: dict[Slot, int] = {}
         self.ready = asyncio.Event()
         self.healthy = False
         self.last_tick: int | None = None
@@ -206,6 +209,8 @@ class Follower:
                 self._void.inc()
             return
         anchor_before, place.anchor = place.anchor, record.offset
+        if (answers := _answers_of(record.value)) is not None:
+            self.answered[record.topic, record.partition] = answers.offset + 1
         reply = stream = workspace = b""
         for name, value in headers:
             if name == "s":
@@ -232,6 +237,25 @@ class Follower:
         self.ready.clear()
         for lost in self.listeners.lost:
             lost()
+
+
+class _Answering(msgspec.Struct):
+    """The part of a commit that says which input it answers."""
+
+    answers: Answers | None = None
+
+
+_decode_answering = msgspec.json.Decoder(_Answering).decode
+
+
+def _answers_of(value: bytes) -> Answers | None:
+    """The input that a commit answers; most answer none and need not be decoded for that."""
+    if b'"answers":[' not in value:
+        return None
+    try:
+        return _decode_answering(value).answers
+    except msgspec.MsgspecError:
+        return None
 
 
 async def await_reply(reply: asyncio.Future[Record], seconds: float = ANSWER_SECONDS) -> Record:

@@ -92,6 +92,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             database_url=settings.database_url,
             own_url=settings.own_url,
             secret=load_secret_key(settings),
+            max_undecided=settings.max_undecided,
         )
 
 

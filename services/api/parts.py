@@ -12,6 +12,7 @@ from services.api.executions_view import ExecutionsView
 from services.api.feed import Feed
 from services.api.health import Health
 from services.api.positions import Positions
+from services.api.pressure import MOST_UNDECIDED, Pressure
 from services.api.principal import Authenticator
 from services.api.reads import Reads
 from services.api.results import Results
@@ -37,7 +38,16 @@ class Parts:
     authenticator: Authenticator
 
 
-def make_parts(log: Log, pool: Pool, blobs: BlobStore, *, database_url: str, own_url: str, secret: bytes) -> Parts:
+def make_parts(
+    log: Log,
+    pool: Pool,
+    blobs: BlobStore,
+    *,
+    database_url: str,
+    own_url: str,
+    secret: bytes,
+    max_undecided: int = MOST_UNDECIDED,
+) -> Parts:
     """Wire the parts together; nothing runs yet."""
     from infra.postgres.pool import open_connection
 
@@ -49,7 +59,7 @@ def make_parts(log: Log, pool: Pool, blobs: BlobStore, *, database_url: str, own
     follower = Follower(log, reads.fences)
     positions = Positions(connect, reads.answered)
     bindings = Bindings(positions, reads.find_webhook, reads.workflow, reads.document)
-    starter = Starter(sender, follower, reads, blobs)
+    starter = Starter(sender, follower, reads, blobs, Pressure(follower, limit=max_undecided), log.partitions)
     results = Results(follower, positions, reads, starter)
     sessions = Sessions(secret)
     feed = Feed(log, follower, positions, reads)

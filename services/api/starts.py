@@ -10,11 +10,12 @@ from domain.execution.commands import StartExecution
 from domain.execution.events import Items, Reply
 from infra.blobs import BlobStore
 from infra.log.port import Record, Topic
-from schemas.envelope import CommitRecord, EventRecord, decode_commit
+from schemas.envelope import CommitRecord, EventRecord, decode_commit, partition_of
 from schemas.payloads import join
 from services.api.answers import Follower, StreamWaiter, await_reply
 from services.api.commands import Position, Sender, now_ms
 from services.api.idempotency import Identity, check_fingerprint, mismatch
+from services.api.pressure import Pressure
 from services.api.principal import Principal
 from services.api.problems import of_outcome
 from services.api.reads import Reads
@@ -51,18 +52,28 @@ class Started:
 
 
 class Starter:
-    def __init__(self, sender: Sender, follower: Follower, reads: Reads, blobs: BlobStore) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        follower: Follower,
+        reads: Reads,
+        blobs: BlobStore,
+        pressure: Pressure,
+        partitions: int,
+    ) -> None:
         self._sender = sender
         self._follower = follower
         self._reads = reads
         self._blobs = blobs
+        self._pressure = pressure
+        self._partitions = partitions
 
     async def start(
         self, principal: Principal, start: Start, identity: Identity, reply: Reply, trace: bytes | None = None
     ) -> Started:
         """Append the start. Without a key: in the log is enough. With one the decision is waited for.
 
-        Problems: 422 `idempotency_mismatch`, 503 where the log does not answer.
+        Problems: 422 `idempotency_mismatch`, 503 where the log does not answer, or `overloaded`.
         """
         made = now_ms()
         workspace = principal.workspace_id
@@ -85,6 +96,7 @@ class Starter:
             retry_of=start.retry_of,
         )
         stream = f"execution-{identity.id}"
+        self._pressure.check(partition_of(stream, self._partitions))
         if not identity.keyed:
             position = await self._sender.send(
                 Topic.EXECUTION_COMMANDS,
@@ -95,6 +107,7 @@ class Starter:
                 made=made,
                 trace=trace,
             )
+            self._pressure.appended(position)
             return Started(identity.id, position)
         nonce = self._sender.new_nonce()
         with self._follower.expect_reply(nonce) as answer:
@@ -108,6 +121,7 @@ class Starter:
                 reply=nonce,
                 trace=trace,
             )
+            self._pressure.appended(position)
             commit = decode_commit((await await_reply(answer)).value)
         if commit.outcome.kind == "accepted":
             return Started(identity.id, position)
