@@ -134,4 +134,5 @@ HTTP = NodeType(
         ),
         Parameter("follow_redirects", "boolean", "Follow redirects.", default=True, expression=False),
     ),
+    effects=("read", "idempotent", "unsafe"),
 )

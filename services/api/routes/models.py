@@ -134,3 +134,32 @@ class ProblemDocument(BaseModel):
 class Health(BaseModel):
     status: Literal["ok", "failing"]
     components: dict[str, dict[str, Any]]
+
+
+class NodeExample(BaseModel):
+    says: str
+    parameters: dict[str, Any]
+    items: dict[str, list[dict[str, Any]]] = Field(description="The jsons of the items, by input port.")
+    outputs: dict[str, list[dict[str, Any]]] = Field(description="The jsons of the items, by output port.")
+
+
+class NodeType(BaseModel):
+    type: str = Field(examples=["http"])
+    version: int
+    title: str
+    docs: str
+    kind: Literal["trigger", "pure", "effect", "wait", "merge", "loop"]
+    effects: list[Literal["pure", "read", "idempotent", "unsafe"]] = Field(
+        description="What its effects may be; the parameters decide."
+    )
+    inputs: list[str] = Field(description="Input ports; … stands for any number more.")
+    outputs: list[str]
+    outputs_vary: bool = Field(description="The names of the outputs depend on the parameters.")
+    can_be_disabled: bool
+    parameters: dict[str, Any] = Field(description="JSON Schema.")
+    examples: list[NodeExample]
+
+
+class NodeTypePage(BaseModel):
+    items: list[NodeType]
+    next_cursor: str | None
