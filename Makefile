@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SEED ?= 1
 
-.PHONY: install run test check bench format clean
+.PHONY: install run test check bench torture teeth format clean
 
 install: $(VENV)/installed
 
@@ -30,6 +31,15 @@ format: install
 
 bench: install  ## W1, W2, W3, W5, W6 on both logs: a table and JSON
 	$(BIN)/python -m benchmarks
+
+torture: install  ## 10,000 executions under a storm on both logs (half an hour), crash points, overload; SEED=n
+	$(BIN)/python -m tests.torture --log postgres --size full --seed $(SEED) --report torture-postgres-$(SEED).md
+	$(BIN)/python -m tests.torture --log kafka --size full --seed $(SEED) --report torture-kafka-$(SEED).md
+	$(BIN)/python -m pytest -m torture tests/torture/test_crash_points.py
+	$(BIN)/python -m tests.torture.overload --seconds 60
+
+teeth: install  ## plant every bug of tests/torture/teeth in a copy of the tree: all must be caught
+	$(BIN)/python -m tests.torture.teeth
 
 clean:
 	rm -rf $(VENV) .linkflow

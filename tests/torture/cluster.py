@@ -9,7 +9,7 @@ import json
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -38,7 +38,15 @@ def _silent(**_: object) -> None:
 class TortureCluster:
     """Use as an async context manager. `processes`, `proxies`: by name; `keys`: canary → API key of its workspace."""
 
-    def __init__(self, home: Path, *, log: str, names: Sequence[str], note: Callable[..., None] = _silent) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        log: str,
+        names: Sequence[str],
+        note: Callable[..., None] = _silent,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
         self.log = log
         self.note = note
@@ -51,6 +59,7 @@ class TortureCluster:
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, list[Proxy]] = {}
         self._names = list(names)
+        self._settings = dict(settings or {})
         self._specs: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._held: set[str] = set()
         self._armed: list[Process] = []
@@ -116,6 +125,7 @@ class TortureCluster:
             "LINKFLOW_BOOTSTRAP_API_KEY": self.keys[CANARIES[0]],
             "LINKFLOW_EGRESS_ALLOW": "127.0.0.1",
             "LINKFLOW_MEMBER": name or "",
+            **self._settings,
         }
 
     def _add(self, name: str) -> None:

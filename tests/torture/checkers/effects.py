@@ -6,7 +6,7 @@ from typing import Any
 from tests.torture.evidence import Evidence, Row, Verdict, verdict
 from tests.torture.facts import Event, start_of
 
-TOLERANCE_MS = 5
+TOLERANCE_MS = 1
 """Sink and log read the same machine's clock, in whole milliseconds."""
 
 CLASSES = {"GET": "read", "PUT": "idempotent", "POST": "unsafe"}
