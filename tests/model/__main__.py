@@ -9,7 +9,7 @@ from tests.model.checker import check
 def main() -> int:
     """0 if every model holds and every trace is found."""
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
-    parser.add_argument("--large", action="store_true", help="the large bounds, all rules on: minutes, and gigabytes")
+    parser.add_argument("--large", action="store_true", help="the large bounds, all rules on: minutes, and 1.5 GB")
     parser.add_argument("--only", default="", help="models (with --large) or traces whose name contains this")
     chosen = parser.parse_args()
     wrong = 0
@@ -31,7 +31,7 @@ def main() -> int:
         print(f"\nTrace {trace.number}, off: {', '.join(trace.off) or 'nothing'} ({result.states:,} states)")
         print(result.violation or "  NOT FOUND", flush=True)
         wrong += result.violation is None
-    for number, where in ELSEWHERE.items():
+    for number, where in () if chosen.large else ELSEWHERE.items():
         print(f"\nTrace {number}: {where}")
     return 1 if wrong else 0
 
