@@ -18,6 +18,7 @@ from domain.nodes.routing import FILTER, IF, SWITCH
 from domain.nodes.set import SET
 from domain.nodes.summarize import SUMMARIZE
 from domain.nodes.webhook import WEBHOOK
+from domain.nodes.xlsx import XLSX
 from domain.nodes.xml_json import XML
 
 NODE_TYPES: dict[str, NodeType] = {
@@ -44,6 +45,7 @@ NODE_TYPES: dict[str, NodeType] = {
         HTML_EXTRACT,
         XML,
         CSV,
+        XLSX,
         CRYPTO,
         NOOP,
         STOP_AND_ERROR,
