@@ -12,6 +12,7 @@ from time import monotonic
 
 import msgspec
 
+from infra.log.clock import LogClock
 from infra.log.port import Log, LogError, LogUnavailable, OffsetOutOfRange, Reader, Record, Topic
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import VOID_RECORDS, WAITERS
@@ -77,8 +78,12 @@ class StreamWaiter:
 class Follower:
     """`run` follows until cancelled. `stored_places` reads the projector's places, (slot → fence)."""
 
-    def __init__(self, log: Log, stored_places: Callable[[], Awaitable[dict[Slot, Fence]]]) -> None:
+    def __init__(
+        self, log: Log, stored_places: Callable[[], Awaitable[dict[Slot, Fence]]], clock: LogClock | None = None
+    ) -> None:
         self._log = log
+        self._clock = clock or LogClock()
+        self._fresh_ticks_from = 0
         self._stored_places = stored_places
         self._replies: dict[bytes, asyncio.Future[Record]] = {}
         self._streams: dict[bytes, list[StreamWaiter]] = {}
@@ -168,7 +173,7 @@ class Follower:
             self.places = places
         for slot, place in self.places.items():
             reader.seek(*slot, place.fence.next_offset)
-        end = await self._log.end_offset(Topic.TICKS, 0)
+        end = self._fresh_ticks_from = await self._log.end_offset(Topic.TICKS, 0)
         reader.seek(Topic.TICKS, 0, max(end - 1, await self._log.first_offset(Topic.TICKS, 0)))
         self.healthy = True
         self.ready.set()
@@ -197,6 +202,8 @@ class Follower:
             logger.warning("a tick cannot be decoded", offset=record.offset, reason=str(error))
             return
         self.last_tick_seen = monotonic()
+        if record.offset >= self._fresh_ticks_from:
+            self._clock.saw(record.appended_at)
 
     def _take(self, record: Record) -> None:
         place = self.places[record.topic, record.partition]

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from infra.blobs import BlobStore
 from infra.failpoints import failpoint
+from infra.log.clock import LogClock
 from infra.log.port import Headers, Log, LogError, NewRecord, RecordTooLarge, Topic, Writer, WriterClosed
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import REFUSED
@@ -47,8 +48,9 @@ class Position:
 class Sender:
     """Appends commands. One writer a process; a failed append closes it and the next command opens another."""
 
-    def __init__(self, log: Log, blobs: BlobStore) -> None:
+    def __init__(self, log: Log, blobs: BlobStore, clock: LogClock) -> None:
         self._log = log
+        self._clock = clock
         self._blobs = blobs
         self._writer: Writer | None = None
         self._opening = asyncio.Lock()
@@ -81,8 +83,8 @@ class Sender:
     ) -> Position:
         """Append `command` for `stream`; returns where it stands.
 
-        `made`: when the caller looked at the read model, ms. Raises Problem: 503 where the log does not answer (the
-        outcome is then unknown: an Idempotency-Key makes asking again safe) or too many wait for it, 413.
+        `made`: when the caller looked at the read model, ms of the wall clock. Raises Problem: 503 where the log does
+        not answer (the outcome is then unknown: an Idempotency-Key makes asking again safe) or too many wait, 413.
         """
         collector = BlobCollector(workspace)
         command_id = str(uuid4())
@@ -93,7 +95,7 @@ class Sender:
                     id=command_id,
                     stream=stream,
                     workspace=workspace,
-                    made=made,
+                    made=self._clock.of_wall(made),
                     actor=actor,
                     spill=collector,
                 )

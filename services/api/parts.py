@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from infra.blobs import BlobStore
+from infra.log.clock import LogClock
 from infra.log.port import Log
 from infra.postgres.pool import Pool
 from services.api.answers import Follower
@@ -55,8 +56,9 @@ def make_parts(
         return await open_connection(database_url, application_name="linkflow api positions")
 
     reads = Reads(pool, blobs)
-    sender = Sender(log, blobs)
-    follower = Follower(log, reads.fences)
+    clock = LogClock()
+    sender = Sender(log, blobs, clock)
+    follower = Follower(log, reads.fences, clock)
     positions = Positions(connect, reads.answered)
     bindings = Bindings(positions, reads.find_webhook, reads.workflow, reads.document)
     starter = Starter(sender, follower, reads, blobs, Pressure(follower, limit=max_undecided), log.partitions)

@@ -19,6 +19,7 @@ from domain.workflow import decider as workflow_decider
 from domain.workspace import decider as workspace_decider
 from infra.log.port import Topic
 from schemas.envelope import CommandRecord
+from services.worker.unreadable import UnreadableExecution
 from services.worker.versions import GraphKey, Versions
 
 EXECUTION = "execution-"
@@ -184,6 +185,8 @@ class ExecutionLane:
                                    f"{command.workflow_id} does not exist in this workspace"),
             )  # fmt: skip
         state = entry.state if entry else None
+        if isinstance(state, UnreadableExecution):
+            return state.decide(command, now)
         return execution_decider.decide(
             command, state, graph, execution_id=stream[len(EXECUTION) :], now=now, clock=clock, begin=begin
         )
@@ -194,8 +197,10 @@ class ExecutionLane:
         if entry.state is None and entry.frozen is not None:
             self.wake(entry)
         graph = self._versions.get(entry.graph_key) if entry.graph_key else None
-        if graph is None:
-            raise ImpossibleHistory(f"{stream}: its workflow version {entry.graph_key} is not in the read model")
+        if graph is None or isinstance(entry.state, UnreadableExecution):
+            known = entry.state if isinstance(entry.state, UnreadableExecution) else self._unreadable(entry, events)
+            entry.state = known.after(events)
+            return
         entry.state = execution_decider.fold(entry.state, events, graph, execution_id=stream[len(EXECUTION) :])
 
     def _shared(self, key: GraphKey) -> GraphKey:
@@ -220,7 +225,7 @@ class ExecutionLane:
         execution_id = stream[len(EXECUTION) :]
         if entry is not None and entry.state is not None:
             graph = self._versions.get(entry.graph_key) if entry.graph_key else None
-            if entry.state.closed or graph is None:
+            if entry.state.closed or graph is None or isinstance(entry.state, UnreadableExecution):
                 return Decision([], entry.state, outcome)
             failed = ExecutionFailed(error=error, at=now)
             state = execution_decider.evolve(entry.state, failed, graph, execution_id=execution_id)
@@ -255,10 +260,9 @@ class ExecutionLane:
         if entry.frozen is not None and entry.state is None:
             return entry.frozen
         state = entry.state
+        snapshot = b"" if isinstance(state, UnreadableExecution) else execution_decider.snapshot(state)
         return _frozen_encoder.encode(
-            _FrozenExecution(
-                state.workflow_id, state.workflow_version, state.queued_at, execution_decider.snapshot(state)
-            )
+            _FrozenExecution(state.workflow_id, state.workflow_version, state.queued_at, snapshot)
         )
 
     def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
@@ -273,10 +277,25 @@ class ExecutionLane:
         if entry.state is not None or entry.frozen is None:
             return
         graph = self._versions.get(entry.graph_key) if entry.graph_key else None
-        if graph is None:
-            raise ImpossibleHistory(f"workflow version {entry.graph_key} is not in the read model")
-        entry.state = execution_decider.restore(_frozen_decoder.decode(entry.frozen).state, graph)
+        stored = _frozen_decoder.decode(entry.frozen).state
+        if graph is None or not stored:
+            entry.state = self._unreadable(entry, ())
+        else:
+            entry.state = execution_decider.restore(stored, graph)
         entry.frozen = None
+
+    def _unreadable(self, entry: Entry, events: Sequence[Any]) -> UnreadableExecution:
+        begun = UnreadableExecution.of(events)
+        if begun is not None:
+            return begun
+        if isinstance(entry.state, execution_decider.Execution):
+            state = entry.state
+            return UnreadableExecution(
+                state.workflow_id, state.workflow_version, state.queued_at, state.fingerprint, state.closed
+            )
+        if entry.graph_key is None:
+            raise ImpossibleHistory("an execution whose first event is not that it was queued")
+        return UnreadableExecution(entry.graph_key[1], entry.graph_key[2], entry.queued_at or 0)
 
     def hibernates(self, entry: Entry) -> bool:
         return entry.parked and entry.state is not None and not entry.state.closed

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from infra.log.clock import LogClock
 from infra.log.port import MAX_APPEND_BYTES, Log, LogError, NewRecord, Topic, Writer
 from infra.telemetry.logs import get_logger
 from schemas.envelope import KIND_COMMAND, CommandRecord, SentCommand, encode, partition_of
-from services.worker.clock import wall_ms
 
 SEND_AT_ONCE = 200
 SEND_BYTES = MAX_APPEND_BYTES // 2
@@ -38,6 +38,7 @@ _decode_pending = msgspec.json.Decoder(list[_Pending]).decode
 
 class Sending(Protocol):
     log: Log
+    log_clock: LogClock
 
     async def writer(self) -> Writer: ...
 
@@ -108,7 +109,7 @@ class Outbox:
             writer = await around.writer()
             try:
                 for (topic, partition), commands in by_place.items():
-                    await writer.append(topic, partition, [_record(each) for each in commands])
+                    await writer.append(topic, partition, [_record(each, around.log_clock.now()) for each in commands])
                     for each in commands:
                         self._pending.pop(each.id, None)
             except (LogError, OSError, TimeoutError) as error:
@@ -117,14 +118,14 @@ class Outbox:
                 await asyncio.sleep(0.5)
 
 
-def _record(each: _Pending) -> NewRecord:
+def _record(each: _Pending, made: int) -> NewRecord:
     command = CommandRecord(
         id=each.id,
         type=each.type,
         tv=each.tv,
         stream=each.stream,
         workspace=each.workspace,
-        made=wall_ms(),
+        made=made,
         data=each.data,
         correlation=each.correlation,
         blobs=each.blobs,

@@ -20,6 +20,7 @@ import asyncpg
 
 from domain.effects import Compute, PerformAttempt, WakeAt
 from domain.execution.commands import Begin, PassTime, Resume
+from infra.blobs import BlobsMissing
 from infra.failpoints import failpoint
 from infra.log.port import LogError, NewRecord, OffsetOutOfRange, Record, RecordTooLarge, Topic, Writer
 from infra.postgres.checkpoints import CheckpointRefused
@@ -31,9 +32,12 @@ from services.worker.clock import OwnerClock, wall_ms
 from services.worker.commits import CommitEncoder
 from services.worker.lanes import Entry, Lane
 from services.worker.memory import PartitionMemory
-from services.worker.recovery import OwnershipLost, announce, last_tick, recover, suspected
+from services.worker.recovery import OwnershipLost, announce, first_waiting, last_tick, recover
 from services.worker.surroundings import Surroundings
+from services.worker.versions import VersionsBehind
 
+SUSPECT_LIMIT = 5
+"""An input that was decided alone so often in a row without an answer takes its process down."""
 MAX_BATCH = 200
 """Decisions in one append."""
 INBOX_LIMIT = 1_000
@@ -45,7 +49,7 @@ QUEUED_SECONDS = 0.05
 """While starts are put off, room for them is looked for this often."""
 
 DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-_MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, *DATABASE_AWAY)
+_MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, VersionsBehind, *DATABASE_AWAY)
 
 _log = get_logger("worker.owner")
 
@@ -66,9 +70,10 @@ class PartitionOwner:
         self._encoder: CommitEncoder | None = None
         self._internal: deque[Internal] = deque()
         self._inbox: deque[Record] = deque()
-        self._next_input = 0
+        self.next_input = 0
         self._poison = -1
-        self._damage: GapInLog | None = None
+        self._suspect = -1
+        self._damage: Exception | None = None
         self._computing: set[tuple[str, str, int]] = set()
         self._wake = asyncio.Event()
         self._paused = False
@@ -101,18 +106,22 @@ class PartitionOwner:
 
     def take_in(self, record: Record) -> None:
         """Give the owner the next record of its input topic; one that it had already is dropped."""
-        if record.offset < self._next_input:
+        if record.offset < self.next_input:
             return
-        if record.offset > self._next_input:
-            self._damage = GapInLog(self._next_input, record.offset)
-            self._wake.set()
+        if record.offset > self.next_input:
+            self.stop_for(GapInLog(self.next_input, record.offset))
             return
-        self._next_input += 1
+        self.next_input += 1
         self._inbox.append(record)
         self._wake.set()
         if len(self._inbox) >= INBOX_LIMIT and not self._paused:
             self._paused = True
             self._around.pause(self)
+
+    def stop_for(self, damage: Exception) -> None:
+        """The log is damaged where this owner reads: it says so and stops, the others go on."""
+        self._damage = damage
+        self._wake.set()
 
     def tick(self, tick_time: int, record: Record) -> None:
         """A tick was read from `record`."""
@@ -158,7 +167,7 @@ class PartitionOwner:
                 await self._take_over()
                 failures = 0
                 await self._work()
-            except (OffsetOutOfRange, GapInLog) as error:
+            except (OffsetOutOfRange, GapInLog, BlobsMissing) as error:
                 self.stopped = str(error)
                 _log.error("partition stopped: the log is damaged", **self._labels(), reason=str(error))
                 return
@@ -192,7 +201,8 @@ class PartitionOwner:
             raise
         self._memory = await recover(around, self.lane, self.partition, epoch)
         self._encoder = CommitEncoder(epoch, self.partition)
-        self._poison = await suspected(around, self._memory, self.partition)
+        self._suspect = await first_waiting(around, self._memory, self.partition)
+        self._poison = -1
         if self.lane.ticks:
             self.next_tick, tick = await last_tick(around, self.partition)
             if tick is not None:
@@ -200,7 +210,7 @@ class PartitionOwner:
         for stream in self._memory.busy_streams():
             self._internal.append(Internal(stream, Resume()))
         self._memory.outbox.start(around, self._labels())
-        self._next_input = self._memory.answered
+        self.next_input = self._memory.answered
         self.live = True
         self._wake.set()
         around.feed(self, self._memory.answered)
@@ -288,11 +298,13 @@ class PartitionOwner:
         assert self._encoder is not None
         self._busy = True
         try:
+            alone = await self._beware()
             batch = Batch(
                 self._around, self.lane, self.partition, self._memory, self._encoder, self.clock, self._poison
             )
-            internal = [self._internal.popleft() for _ in range(min(len(self._internal), MAX_BATCH))]
-            inputs = [self._inbox.popleft() for _ in range(min(len(self._inbox), MAX_BATCH))]
+            most_internal, most_inputs = (0, 1) if alone else (MAX_BATCH, MAX_BATCH)
+            internal = [self._internal.popleft() for _ in range(min(len(self._internal), most_internal))]
+            inputs = [self._inbox.popleft() for _ in range(min(len(self._inbox), most_inputs))]
             left_internal, left_inputs = await batch.decide(internal, inputs)
             self._internal.extendleft(reversed(left_internal))
             self._inbox.extendleft(reversed(left_inputs))
@@ -304,6 +316,17 @@ class PartitionOwner:
         if self._paused and len(self._inbox) < INBOX_LIMIT // 2:
             self._paused = False
             self._around.resume(self)
+
+    async def _beware(self) -> bool:
+        """The input that a takeover found waiting first is counted just before it is decided, alone: if the process
+        dies of it again and again, it becomes a dead letter (rule 8), and no input of another partition with it."""
+        if self._suspect < 0 or not self._inbox or self._inbox[0].offset != self._suspect:
+            return False
+        count = await self._around.checkpoints.suspect(self.lane.name, self.partition, self._suspect)
+        if count > SUSPECT_LIMIT:
+            self._poison = self._suspect
+        self._suspect = -1
+        return True
 
     async def _commit(self, batch: Batch) -> None:
         """Append the batch; act on it once the log has acknowledged exactly the expected offset (rule 4)."""

@@ -27,9 +27,6 @@ from services.worker.memory import PartitionMemory
 from services.worker.surroundings import Surroundings
 from services.worker.versions import GraphKey
 
-SUSPECT_LIMIT = 5
-"""So many takeovers in a row that found the same input unanswered make it a dead letter (rule 8)."""
-
 READ_SECONDS = 10.0
 
 _log = get_logger("worker.recovery")
@@ -66,13 +63,10 @@ async def recover(around: Surroundings, lane: Lane, partition: int, epoch: Epoch
     return memory
 
 
-async def suspected(around: Surroundings, memory: PartitionMemory, partition: int) -> int:
-    """The offset of an input that seems to take the process down whenever it is decided (rule 8), or −1."""
+async def first_waiting(around: Surroundings, memory: PartitionMemory, partition: int) -> int:
+    """The offset of the input that waits unanswered already at the takeover, or −1."""
     end = await around.log.end_offset(memory.lane.input_topic, partition)
-    if end <= memory.answered:
-        return -1
-    count = await around.checkpoints.suspect(memory.lane.name, partition, memory.answered)
-    return memory.answered if count > SUSPECT_LIMIT else -1
+    return memory.answered if end > memory.answered else -1
 
 
 async def last_tick(around: Surroundings, partition: int) -> tuple[int, tuple[int, int] | None]:

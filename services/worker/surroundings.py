@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from domain.effects import Compute, PerformAttempt
 from infra.blobs import BlobStore
+from infra.log.clock import LogClock
 from infra.log.port import Log, Writer
 from infra.postgres.checkpoints import Checkpoints
 from services.worker.lanes import Entry
@@ -17,6 +18,7 @@ class Surroundings(Protocol):
     """The worker as its owners see it."""
 
     log: Log
+    log_clock: LogClock
     checkpoints: Checkpoints
     blobs: BlobStore
     versions: Versions

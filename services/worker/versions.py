@@ -30,6 +30,12 @@ _ASK_AGAIN_SECONDS = 0.05
 _log = get_logger("worker.versions")
 
 
+class VersionsBehind(Exception):
+    """The read model does not hold what the log does: nothing can be said of a version. Ask again (retriable)."""
+
+    code = "versions_behind"
+
+
 class Versions(Protocol):
     """Graphs by key. `get` is for decisions (no I/O); `load` is awaited before them."""
 
@@ -86,7 +92,7 @@ class WorkflowVersions:
 
     async def load(self, keys: Iterable[GraphKey]) -> None:
         """Load what is not here yet. A version that does not exist stays missing; one that the projector has not
-        reached yet is waited for."""
+        reached yet is waited for (at most 30 s: VersionsBehind)."""
         wanted, absent = set(keys), set[GraphKey]()
         while missing := self.missing(wanted) - absent:
             for key in missing:
@@ -132,8 +138,10 @@ class WorkflowVersions:
             )
             if row is not None:
                 return await self._whole(key[0], row if isinstance(row, str) else msgspec.json.encode(row).decode())
-            if reached_end or asyncio.get_running_loop().time() > deadline:
+            if reached_end:
                 return None
+            if asyncio.get_running_loop().time() > deadline:
+                raise VersionsBehind(f"version {key[2]} of workflow {key[1]} is not in the read model yet")
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
     async def _projected(self, workflow_id: str) -> bool:

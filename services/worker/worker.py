@@ -14,14 +14,26 @@ from domain.execution.commands import AttemptNotStarted, ConcludeAttempt, Conclu
 from domain.execution.decider import compute_job
 from domain.execution.events import ErrorInfo
 from infra.blobs import BlobStore
-from infra.log.port import Log, LogError, LogUnavailable, Membership, NewRecord, Reader, Record, Topic, Writer
+from infra.log.clock import LogClock
+from infra.log.port import (
+    Log,
+    LogError,
+    LogUnavailable,
+    Membership,
+    NewRecord,
+    OffsetOutOfRange,
+    Reader,
+    Record,
+    Topic,
+    Writer,
+)
 from infra.postgres.checkpoints import Checkpoints
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from schemas import registry
 from schemas.envelope import KIND_COMMAND, decode_tick, encode, partition_of
+from schemas.fence import GapInLog
 from schemas.payloads import BlobCollector
-from services.worker.clock import wall_ms
 from services.worker.compute import ComputeFailed, ComputePool
 from services.worker.effects.performer import EffectPerformer, Http
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
@@ -31,6 +43,9 @@ from services.worker.versions import Versions
 GROUP = "linkflow-workers"
 DRAIN_SECONDS = 8.0
 WATCH_SECONDS = 1.0
+LATE_AGAIN_SECONDS = 0.5
+LATE_SECONDS = 5.0
+"""So long the end of the process waits for results that others must get by the log."""
 
 Positions = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 """(commit topic, partition) → the read model has all commits below this offset."""
@@ -72,6 +87,8 @@ class Worker:
         self._writer_lock = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
         self._assigned: frozenset[int] = frozenset()
+        self.log_clock = LogClock()
+        self._fresh_ticks: dict[int, int] = {}
 
     @property
     def ready(self) -> bool:
@@ -126,6 +143,7 @@ class Worker:
         self._reader.seek(owner.lane.input_topic, owner.partition, offset)
         if owner.lane.ticks and (Topic.TICKS, owner.partition) not in self._fed:
             self._fed[Topic.TICKS, owner.partition] = owner
+            self._fresh_ticks[owner.partition] = owner.next_tick
             self._reader.seek(Topic.TICKS, owner.partition, owner.next_tick)
 
     def stop_feeding(self, owner: PartitionOwner) -> None:
@@ -190,9 +208,28 @@ class Worker:
             except LogUnavailable as error:
                 _log.warning("reading inputs failed, again soon", reason=str(error))
                 await asyncio.sleep(0.3)
-                continue
-            for record in records:
-                self._feed_record(record)
+            except OffsetOutOfRange as error:
+                await self._find_cut(error)
+            else:
+                for record in records:
+                    self._feed_record(record)
+
+    async def _find_cut(self, error: OffsetOutOfRange) -> None:
+        """A partition was cut where it is read: that one stops, the others go on. Ticks go on with the newest."""
+        found = False
+        for (topic, partition), owner in list(self._fed.items()):
+            first = await self.log.first_offset(topic, partition)
+            end = await self.log.end_offset(topic, partition)
+            if topic is Topic.TICKS:
+                if not first <= owner.next_tick <= end:
+                    found = True
+                    self._reader.seek(topic, partition, max(first, end - 1))
+            elif not first <= owner.next_input <= end:
+                found = True
+                self._reader.forget(topic, partition)
+                owner.stop_for(GapInLog(owner.next_input, first))
+        if not found:
+            raise error
 
     def _feed_record(self, record: Record) -> None:
         owner = self._fed.get((record.topic, record.partition))
@@ -205,6 +242,8 @@ class Worker:
                 _log.warning("tick cannot be decoded", partition=record.partition, reason=str(error))
                 return
             owner.tick(tick_time, record)
+            if record.offset >= self._fresh_ticks.get(record.partition, 0):
+                self.log_clock.saw(record.appended_at)
         else:
             owner.take_in(record)
 
@@ -237,27 +276,34 @@ class Worker:
     async def _send_late(self, workspace: str, stream: str, command: ConcludeAttempt | AttemptNotStarted) -> None:
         """The stream has another owner now: it gets the result by the log."""
         name = f"{stream}:{command.node}:{command.run}:{command.attempt}:result"
-        spill = BlobCollector(workspace)
-        record = registry.command_record(
-            command, id=name, stream=stream, workspace=workspace, made=wall_ms(), actor=self.name, spill=spill
-        )
-        if spill.blobs:
-            await self.blobs.put_many(workspace, spill.blobs)
         headers = (("k", KIND_COMMAND), ("i", name.encode()), ("s", stream.encode()))
         place = partition_of(stream, self.log.partitions)
-        for _ in range(20):
-            writer = await self.writer()
+        while True:
+            spill = BlobCollector(workspace)
+            record = registry.command_record(
+                command,
+                id=name,
+                stream=stream,
+                workspace=workspace,
+                made=self.log_clock.now(),  # anew each time: it does not age while the log is away
+                actor=self.name,
+                spill=spill,
+            )
+            writer: Writer | None = None
             try:
+                if spill.blobs:
+                    await self.blobs.put_many(workspace, spill.blobs)
+                writer = await self.writer()
                 await writer.append(
                     Topic.EXECUTION_COMMANDS, place, [NewRecord(encode(record), headers, stream.encode())]
                 )
-            except LogError as error:
+            except (LogError, *DATABASE_AWAY) as error:
                 _log.warning("a late result cannot be sent, again soon", stream=stream, reason=str(error))
-                await self.writer_failed(writer)
-                await asyncio.sleep(0.5)
+                if writer is not None:
+                    await self.writer_failed(writer)
+                await asyncio.sleep(LATE_AGAIN_SECONDS)
             else:
                 return
-        _log.error("a late result is lost", stream=stream, node=command.node, attempt=command.attempt)
 
     async def _compute_run(
         self, owner: PartitionOwner, request: Compute, stream: str, document: bytes, job: bytes
@@ -294,6 +340,8 @@ class Worker:
 
     async def _close(self, membership: Membership, reader: Reader) -> None:
         await self._performer.close()
+        if self._late:
+            await asyncio.wait(self._late, timeout=LATE_SECONDS)
         for task in list(self._late):
             task.cancel()
         self._compute.close()

@@ -43,6 +43,10 @@ class KnownVersions:
         self._graphs[key] = compile_workflow(parse_document(dict(document)))
         self._documents[key] = encode(document)
 
+    def forget(self) -> None:
+        """As after an upgrade that cannot run what is stored any more."""
+        self._graphs.clear()
+
     def get(self, key: GraphKey) -> Graph | None:
         return self._graphs.get(key)
 

@@ -127,6 +127,16 @@ class EffectPerformer:
     async def _one(
         self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, trace: bytes | None
     ) -> ItemResult:
+        try:
+            return await self._interpret(request, place, side_by_side, trace)
+        except Exception as error:  # noqa: BLE001 — a result, whatever happened: nobody waits for ever
+            _log.exception("an effect interpreter failed", node=request.node)
+            failed = EffectError("internal_error", f"{type(error).__name__}: {error}", retriable=False, unknown=True)
+            return ItemResult(request.indexes[place], error=failed)
+
+    async def _interpret(
+        self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, trace: bytes | None
+    ) -> ItemResult:
         effect = request.effects[place]
         index = request.indexes[place]
         async with side_by_side:

@@ -2,6 +2,7 @@
 
 from msgspec import Raw
 
+from infra.log.clock import LogClock
 from infra.log.port import NewRecord, Topic
 from schemas.envelope import KIND_COMMAND, CommandRecord, Epoch, SentCommand, decode_command, encode, partition_of
 from schemas.payloads import BlobCollector
@@ -77,6 +78,7 @@ class _Sending:
 
     def __init__(self, cluster: Cluster) -> None:
         self.log = cluster.log
+        self.log_clock = LogClock()
         self.writer = cluster.log.writer
 
     async def writer_failed(self, writer: object) -> None:

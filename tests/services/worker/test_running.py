@@ -10,8 +10,10 @@ import pytest
 from aiohttp import web
 
 from domain.execution.commands import CancelExecution, StartExecution
+from infra.log.port import NewRecord, Topic
 from schemas import registry
-from tests.support.workers import Cluster, until
+from schemas.envelope import partition_of
+from tests.support.workers import PARTITIONS, Cluster, until
 
 
 class Server:
@@ -250,3 +252,41 @@ async def test_many_large_starts_at_once_are_answered_in_several_appends() -> No
             assert (await cluster.closed(stream))[-1] == "execution.completed"
         epochs = {commit.epoch for stream in streams for commit in cluster.answers(stream)}
         assert len(epochs) <= 2, "an append was refused and the partition taken over anew"
+
+
+async def test_what_this_linkflow_cannot_run_any_more_ends_as_failed_and_stops_nothing(server: Server) -> None:
+    async with Cluster() as cluster:
+        await cluster.start("a")
+        calling = await begin(cluster, chain(call(server.url + "/slow"), DONE))
+        parked = await begin(cluster, chain({"id": "w", "type": "wait", "parameters": {"seconds": 6}}, DONE))
+        await until(lambda: len(server.requests) == 1, 10, "the call was never made")
+        await until(lambda: bool(cluster.answers(parked)), 10, "the wait was never begun")
+        await cluster.kill("a")
+        cluster.versions.forget()
+        await cluster.start("b")
+        fresh = await begin(cluster, chain(DONE))
+        assert (await cluster.closed(fresh))[-1] == "execution.completed"
+        for stream in (calling, parked):
+            assert (await cluster.closed(stream, 15))[-1] == "execution.failed"
+            assert events(cluster, stream)[-1].error.code == "workflow_version_unreadable"
+
+
+async def test_a_cut_of_the_inputs_stops_its_partition_only(server: Server) -> None:
+    async with Cluster() as cluster:
+        worker = await cluster.start("a")
+        await cluster.owned("a")
+        writer = await cluster.log.writer()
+        await cluster.kill("a")
+        for _ in range(3):
+            await writer.append(Topic.EXECUTION_COMMANDS, 0, [NewRecord(b"garbage")])
+        await cluster.log.delete_before(Topic.EXECUTION_COMMANDS, 0, 2)
+        worker = await cluster.start("b")
+        await until(
+            lambda: (owner := worker.find_owner("executions", 0)) is not None and owner.stopped is not None,
+            10,
+            "the partition went on with inputs missing",
+        )
+        for _ in range(6):
+            stream = await begin(cluster, chain(DONE))
+            if partition_of(stream, PARTITIONS) == 1:
+                assert (await cluster.closed(stream))[-1] == "execution.completed"

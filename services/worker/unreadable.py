@@ -1,0 +1,56 @@
+"""An execution whose workflow version this LinkFlow cannot run any more: it does not compile, or it is gone for good.
+
+It must neither hang nor take its partition down: the next decision ends it as failed, with the reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from domain.decision import DUPLICATE, Decision, rejected
+from domain.execution.commands import StartExecution
+from domain.execution.events import TERMINAL, ErrorInfo, ExecutionFailed, ExecutionQueued
+
+CODE = "workflow_version_unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableExecution:
+    """Stands where the execution's state would: just what owner and lane look at."""
+
+    workflow_id: str
+    workflow_version: int
+    queued_at: int
+    fingerprint: str = ""
+    closed: bool = False
+
+    next_due: None = None
+    status: str = "running"
+    under_way: frozenset[Any] = frozenset()
+
+    @property
+    def forgettable(self) -> bool:
+        return self.closed
+
+    @staticmethod
+    def of(events: Sequence[Any]) -> "UnreadableExecution | None":
+        """From a stream's first events, if they are such."""
+        first = events[0] if events else None
+        if not isinstance(first, ExecutionQueued):
+            return None
+        begun = UnreadableExecution(first.workflow_id, first.workflow_version, first.queued_at, first.fingerprint)
+        return begun.after(events)
+
+    def after(self, events: Sequence[Any]) -> "UnreadableExecution":
+        return replace(self, closed=self.closed or any(isinstance(event, TERMINAL) for event in events))
+
+    def decide(self, command: Any, now: int) -> Decision:
+        if isinstance(command, StartExecution):
+            if command.fingerprint == self.fingerprint:
+                return Decision([], self, DUPLICATE)
+            return Decision([], self, rejected("idempotency_mismatch", "this id was used for another request"))
+        if self.closed:
+            return Decision([], self, rejected("already_ended", "the execution has ended already"))
+        why = f"version {self.workflow_version} of workflow {self.workflow_id} cannot be run by this LinkFlow any more"
+        failed = ExecutionFailed(error=ErrorInfo(code=CODE, message=why), at=now)
+        return Decision([failed], self.after([failed]))
