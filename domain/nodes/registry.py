@@ -9,6 +9,7 @@ from domain.nodes.html_extract import HTML_EXTRACT
 from domain.nodes.http import HTTP
 from domain.nodes.lists import AGGREGATE, LIMIT, SORT, SPLIT_OUT
 from domain.nodes.manual import MANUAL
+from domain.nodes.markdown import MARKDOWN
 from domain.nodes.merge import MERGE
 from domain.nodes.node_type import NodeType
 from domain.nodes.remove_duplicates import REMOVE_DUPLICATES
@@ -43,6 +44,7 @@ NODE_TYPES: dict[str, NodeType] = {
         COMPARE,
         DATE_TIME,
         HTML_EXTRACT,
+        MARKDOWN,
         XML,
         CSV,
         XLSX,
