@@ -201,8 +201,8 @@ def _chain(name: str, nodes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _heavy() -> dict[str, Any]:
-    """Some ten milliseconds of deciding."""
-    numbers = {"list": "{{ Array.from({length: 120}, (_, i) => ({i})) }}"}
+    """Some milliseconds of deciding."""
+    numbers = {"list": "{{ Array.from({length: 400}, (_, i) => ({i})) }}"}
     return _chain(
         "heavy",
         [

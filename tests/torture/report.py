@@ -1,7 +1,6 @@
 """The written report of a run, in Markdown."""
 
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -100,4 +99,4 @@ def end_of(events: list) -> str:  # type: ignore[type-arg]
 
 def _commit() -> str:
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or sys.version.split()[0]
+    return done.stdout.strip() or "unknown"

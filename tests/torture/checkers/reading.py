@@ -88,8 +88,8 @@ def read_model_is_fold(evidence: Evidence) -> Verdict:
         folded = fold_runs(events)
         if folded.keys() != runs[execution].keys():
             wrong.append(f"{execution}: runs {sorted(folded.keys() ^ runs[execution].keys())[:3]}")
-        for run in folded.keys() & runs[execution].keys():
-            wrong += [f"{execution} {run}: {each}" for each in _differences(folded[run], runs[execution][run])]
+        for place in folded.keys() & runs[execution].keys():
+            wrong += [f"{execution} {place}: {each}" for each in _differences(folded[place], runs[execution][place])]
     listed = [each for ids in evidence.lists.values() for each in ids]
     if sorted(listed) != sorted(streams):
         wrong.append(f"the lists show {len(listed)} executions ({len(set(listed))} different), not {len(streams)}")
