@@ -60,11 +60,12 @@ def project(commit: Commit) -> list[Operation]:
                 values = _queued(commit, event, blobs)
             case ExecutionStarted():
                 values["status"] = "running"
-                values["started_at"] = event.started_at
+                values["started_at"] = commit.time
             case ExecutionCompleted():
-                values.update(status="completed", completed_at=event.at, output=payload(event.output, "output", blobs))
+                values.update(status="completed", completed_at=commit.time)
+                values["output"] = payload(event.output, "output", blobs)
             case _:
-                _change(values, event, blobs)
+                _change(values, event, blobs, commit.time)
     if not values and commit.kind != "execution":
         return []
     values["stream_version"] = commit.version
@@ -87,7 +88,7 @@ def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Va
     }
 
 
-def _change(values: Values, event: Any, blobs: dict[str, str]) -> None:
+def _change(values: Values, event: Any, blobs: dict[str, str], time: int) -> None:
     match event:
         case ResponseGiven():
             values["response"] = _response(event, blobs)
@@ -96,11 +97,11 @@ def _change(values: Values, event: Any, blobs: dict[str, str]) -> None:
         case ExecutionResumed():
             values["status"] = "running"
         case ExecutionFailed():
-            values.update(status="failed", completed_at=event.at, error=str(event.error, "utf-8"))
+            values.update(status="failed", completed_at=time, error=str(event.error, "utf-8"))
         case ExecutionTimedOut():
-            values.update(status="timeout", completed_at=event.at, error=str(event.error, "utf-8"))
+            values.update(status="timeout", completed_at=time, error=str(event.error, "utf-8"))
         case ExecutionCancelled():
-            values.update(status="cancelled", completed_at=event.at)
+            values.update(status="cancelled", completed_at=time)
 
 
 def _response(event: ResponseGiven, blobs: dict[str, str]) -> str:

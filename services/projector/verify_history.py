@@ -152,11 +152,11 @@ class ExecutionHistory:
         elif kind in _NODE_EVENTS:
             self._node(commit, key, version, event)
         elif row is not None:
-            self._change(row, key, kind, data, blobs)
+            self._change(row, key, kind, data, blobs, commit["time"])
 
-    def _change(self, row: Row, key: str, kind: str, data: Row, blobs: Row) -> None:
+    def _change(self, row: Row, key: str, kind: str, data: Row, blobs: Row, time: int) -> None:
         if kind == "execution.started":
-            row.update(status="running", started_at=data["started_at"])
+            row.update(status="running", started_at=time)
         elif kind == "execution.parked":
             row["status"] = "waiting"
         elif kind == "execution.resumed":
@@ -166,7 +166,7 @@ class ExecutionHistory:
             row["response"] = digest({"status": data["status"], "headers": data["headers"], **body})
         elif kind in _ENDS:
             self.ended[key] = self.ended.get(key, 0) + 1
-            row.update(status=_ENDS[kind], completed_at=data["at"])
+            row.update(status=_ENDS[kind], completed_at=time)
             if kind == "execution.completed":
                 row["output"] = _payload(data, "output", blobs)
             if "error" in data:
