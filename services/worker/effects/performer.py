@@ -15,6 +15,7 @@ from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from infra.telemetry.tracing import start_span
 from services.worker.effects.http import HttpEffects
+from services.worker.effects.slots import Slots
 
 _log = get_logger("worker.effects")
 
@@ -44,7 +45,7 @@ class EffectPerformer:
     def __init__(self, most_at_once: int, http: Http | None = None) -> None:
         self._http = http or HttpEffects()
         self._most_at_once = most_at_once
-        self._slots = asyncio.Semaphore(most_at_once)
+        self._slots = Slots(most_at_once)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -54,7 +55,7 @@ class EffectPerformer:
     @property
     def saturated(self) -> bool:
         """Whether the next attempt would have to wait."""
-        return self._slots.locked()
+        return self._slots.full
 
     def start(
         self, request: PerformAttempt, stream: str, clock: OwnersTime, deliver: Deliver, trace: bytes | None
@@ -93,8 +94,7 @@ class EffectPerformer:
                 )
         finally:
             metrics.EFFECTS_IN_FLIGHT.dec(held)
-            for _ in range(held):
-                self._slots.release()
+            self._slots.give_back(held)
         failpoint("effect.before_result")
         deliver(
             stream,
@@ -103,12 +103,12 @@ class EffectPerformer:
 
     async def _may_start(self, request: PerformAttempt, clock: OwnersTime) -> bool:
         """Wait for the slots and a fresh tick, until the deadline; True: the slots are held."""
+        wanted = self._slots_of(request)
         held = 0
         try:
             async with asyncio.timeout(max(0.0, (request.start_by - clock.now()) / 1_000)):
-                for _ in range(self._slots_of(request)):
-                    await self._slots.acquire()
-                    held += 1
+                await self._slots.take(wanted)
+                held = wanted
                 while not clock.fresh():
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -116,8 +116,7 @@ class EffectPerformer:
         else:
             if clock.fresh() and clock.now() <= request.start_by:
                 return True
-        for _ in range(held):
-            self._slots.release()
+        self._slots.give_back(held)
         return False
 
     def _slots_of(self, request: PerformAttempt) -> int:
