@@ -140,9 +140,14 @@ class MemoryLog:
         if self._groups.get(group, {}).pop(member, None):
             self._assign(group)
 
-    def records(self, topic: Topic, partition: int) -> tuple[Record, ...]:
-        """All records kept, for assertions."""
-        return tuple(self._data[topic, partition].records)
+    def records(self, topic: Topic, partition: int, start: int = 0) -> tuple[Record, ...]:
+        """The records kept from offset `start` on, for assertions; also while the log is down."""
+        place = self._data[topic, partition]
+        return tuple(place.records[max(start - place.first, 0) :])
+
+    def end(self, topic: Topic, partition: int) -> int:
+        """As `end_offset`, for assertions; also while the log is down."""
+        return self._data[topic, partition].end
 
     # What writers, readers and members call
 

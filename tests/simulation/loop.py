@@ -91,7 +91,6 @@ class SimLoop(asyncio.BaseEventLoop):
     def kill(self, process: Process) -> None:
         """Nothing of it ever runs again, `finally` blocks included."""
         process.dead = True
-        process.ready.clear()
         if process in self._busy:
             self._busy.remove(process)
 
@@ -115,7 +114,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self._shuffled = False
         self._steps_left = self.steps + BURIAL_STEPS
         for process in self._processes:
-            process.dead = process.paused = False
+            process.dead = False
+            self.resume(process)
         for _ in range(20):
             left = [task for process in self._processes for task in process.tasks if not task.done()]
             if not left:
@@ -141,9 +141,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _enqueue(self, handle: Any) -> None:
         process = handle._context.get(PROCESS) or self._environment
-        if process.dead:
-            return
-        if not process.ready and not process.paused:
+        if not process.ready and not process.paused and not process.dead:
             self._busy.append(process)
         process.ready.append(handle)
 

@@ -52,7 +52,7 @@ async def test_two_attempts_that_want_all_places_do_not_hold_each_other_up() -> 
     http = GatedHttp()
     delivered: asyncio.Queue[ConcludeAttempt | AttemptNotStarted] = asyncio.Queue()
     performer = EffectPerformer(2, http)
-    for node, count in (("small", 1), ("first", 2), ("second", 2)):
+    for node, count in (("small", 1), ("other", 1), ("first", 2), ("second", 2)):
         http.gates[f"http://{node}"] = asyncio.Event()
         performer.start(
             attempt(node, count, 5_000), "s", StandingClock(), lambda _, what: delivered.put_nowait(what), None
@@ -62,9 +62,10 @@ async def test_two_attempts_that_want_all_places_do_not_hold_each_other_up() -> 
     for gate in http.gates.values():
         gate.set()
     async with asyncio.timeout(1.0):
-        results = [await delivered.get() for _ in range(3)]
+        results = [await delivered.get() for _ in range(4)]
     assert [(type(each), each.node) for each in results] == [
         (ConcludeAttempt, "small"),
+        (ConcludeAttempt, "other"),
         (ConcludeAttempt, "first"),
         (ConcludeAttempt, "second"),
     ]

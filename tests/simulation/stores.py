@@ -1,0 +1,130 @@
+"""What workers keep outside the log, with latency and failures: checkpoints, blobs, workflow versions, compute pool."""
+
+from asyncio import sleep
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from domain.execution.decider import compute_run
+from domain.workflow.graph import Graph
+from infra.blobs import MemoryBlobs
+from infra.postgres.checkpoints import Checkpoint, CheckpointChange, MemoryCheckpoints
+from schemas.envelope import Epoch
+from services.worker.compute import ComputeFailed, ComputePool
+from services.worker.versions import GraphKey
+from tests.simulation.faults import Faults
+from tests.support.workers import KnownVersions
+
+
+class Statements:
+    """The database as every store meets it: slow, away, or cut off after it has done its work."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.down = False
+
+    async def before(self) -> None:
+        await sleep(self._faults.latency())
+        if self.down:
+            self._faults.counted["store refused while down"] += 1
+            raise OSError("the database is down")
+        if self._faults.strikes("store failed", self._faults.store_failure):
+            raise OSError("the connection was refused")
+
+    async def after(self) -> None:
+        await sleep(self._faults.latency())
+        if self._faults.strikes("store answered nothing", self._faults.store_failure):
+            raise OSError("the connection was lost after the statement")
+
+
+class SimCheckpoints:
+    """Checkpoints."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._inner = MemoryCheckpoints()
+
+    async def claim(self, lane: str, partition: int, epoch: Epoch) -> None:
+        await self._statements.before()
+        await self._inner.claim(lane, partition, epoch)
+        await self._statements.after()
+
+    async def load(self, lane: str, partition: int) -> Checkpoint:
+        await self._statements.before()
+        stored = await self._inner.load(lane, partition)
+        await self._statements.after()
+        return stored
+
+    async def save(self, lane: str, partition: int, epoch: Epoch, change: CheckpointChange) -> None:
+        await self._statements.before()
+        await self._inner.save(lane, partition, epoch, change)
+        await self._statements.after()
+
+    async def suspect(self, lane: str, partition: int, offset: int) -> int:
+        await self._statements.before()
+        return await self._inner.suspect(lane, partition, offset)
+
+
+class SimBlobs:
+    """A BlobStore."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._inner = MemoryBlobs()
+
+    async def put_many(self, workspace: str, blobs: Mapping[str, bytes]) -> None:
+        await self._statements.before()
+        await self._inner.put_many(workspace, blobs)
+        await self._statements.after()
+
+    async def find_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        await self._statements.before()
+        return await self._inner.find_many(workspace, ids)
+
+    async def get_many(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        await self._statements.before()
+        return await self._inner.get_many(workspace, ids)
+
+    def now(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
+        """For checkers: at once."""
+        return {key: self._inner._blobs[workspace, key] for key in ids}
+
+
+class SimVersions:
+    """Versions as one process has them: loaded when first needed."""
+
+    def __init__(self, known: KnownVersions, statements: Statements) -> None:
+        self._known = known
+        self._statements = statements
+        self._loaded: set[GraphKey] = set()
+
+    def get(self, key: GraphKey) -> Graph | None:
+        return self._known.get(key) if key in self._loaded else None
+
+    def document(self, key: GraphKey) -> bytes | None:
+        return self._known.document(key) if key in self._loaded else None
+
+    def missing(self, keys: Iterable[GraphKey]) -> set[GraphKey]:
+        return {key for key in keys if key not in self._loaded}
+
+    async def load(self, keys: Iterable[GraphKey]) -> None:
+        for key in sorted(self.missing(keys)):
+            await self._statements.before()
+            if self._known.get(key) is not None:
+                self._loaded.add(key)
+
+
+class SimComputePool(ComputePool):
+    """The compute pool without processes: takes a while, dies sometimes."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(0)
+        self._faults = faults
+
+    async def run(self, document: bytes, job: bytes) -> Any:
+        await sleep(self._faults.latency())
+        if self._faults.strikes("compute process died", 0.02):
+            raise ComputeFailed("the compute process died")
+        return compute_run(document, job)
+
+    def close(self) -> None:
+        return

@@ -1,0 +1,122 @@
+"""Random workflows that compile, and what clients want done with them."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from domain.errors import InvalidDocument
+from tests.support.executions import compiled, node, workflow
+
+_KINDS = (
+    "set", "set", "if", "filter", "switch", "merge", "merge", "loop", "get", "put", "post", "post", "keyed", "wait", "wait",
+    "noop", "stop",
+)  # fmt: skip
+_POLICIES = ("fail", "continue", "error_output")
+_OUTPUTS = {"if": ("true", "false"), "switch": ("a", "b"), "loop": ("loop", "loop", "done")}
+_WAITS = (0, 0.5, 3, 4.9, 7, 12, 30)
+
+
+def random_node(source: random.Random, name: str) -> dict[str, Any]:
+    kind = source.choice(_KINDS)
+    policy = {"on_error": source.choice(_POLICIES)}
+    modulus = source.choice((2, 3))
+    match kind:
+        case "set":
+            fields = {name: "{{ $json.n }}", "n": "{{ ($json.n || 0) + 1 }}"}
+            return node(name, "set", {"fields": fields}, disabled=source.random() < 0.2, **policy)
+        case "if" | "filter":
+            return node(name, kind, {"condition": f"{{{{ $json.n % {modulus} }}}}"}, **policy)
+        case "switch":
+            rules = [{"output": "a", "condition": f"{{{{ $json.n % {modulus} === 0 }}}}"}]
+            return node(name, "switch", {"rules": rules, "fallback": "b", "all_matches": source.random() < 0.5})
+        case "merge":
+            return node(name, "merge", {"mode": source.choice(("append", "combine_by_position"))})
+        case "loop":
+            return node(name, "loop", {"batch_size": source.randint(1, 2)})
+        case "get" | "put" | "post" | "keyed":
+            return _http(source, name, kind, policy)
+        case "wait":
+            return node(name, "wait", {"seconds": source.choice(_WAITS)})
+        case "stop" if source.random() < 0.3:
+            return node(name, "stop_and_error", {"message": "enough"}, **policy)
+        case _:
+            return node(name, "noop")
+
+
+def _http(source: random.Random, name: str, kind: str, policy: dict[str, Any]) -> dict[str, Any]:
+    retry = {"attempts": source.randint(1, 3), "delay_seconds": source.choice((0, 1, 6, 12))}
+    parameters: dict[str, Any] = {"method": "POST" if kind == "keyed" else kind.upper(), "url": f"http://world/{name}"}
+    if kind == "keyed":
+        parameters["headers"] = {"Idempotency-Key": "{{ $execution.id }}"}
+    return node(
+        name,
+        "http",
+        parameters,
+        retry=retry,
+        timeout_seconds=source.choice((1, 5, 20)),
+        on_unknown_outcome=source.choice(("fail", "retry", "ask")),
+        **policy,
+    )
+
+
+def random_document(source: random.Random, most_nodes: int = 9) -> dict[str, Any]:
+    """A graph that compiles; connections that would not are left out."""
+    nodes = [node("start", "manual")]
+    nodes += [random_node(source, f"n{number}") for number in range(source.randint(1, most_nodes))]
+    pairs = [(nodes[source.randrange(place)], nodes[place]) for place in range(1, len(nodes))]
+    pairs += [(source.choice(nodes), source.choice(nodes[1:])) for _ in range(source.randint(0, len(nodes)))]
+    timeout = source.choice((20, 100, 300, 100_000))
+    links: list[str] = []
+    for origin, target in pairs:
+        ports = _OUTPUTS.get(origin["type"], ("main",))
+        if origin.get("on_error") == "error_output":
+            ports = (*ports, "error")
+        port = f"input{source.randint(1, 3)}" if target["type"] == "merge" else "main"
+        text = f"{origin['id']}.{source.choice(ports)} -> {target['id']}.{port}"
+        try:
+            compiled(workflow(nodes, *links, text))
+        except InvalidDocument:
+            continue
+        links.append(text)
+    return workflow(nodes, *links, timeout_seconds=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One execution that a client wants. `asks`: when (seconds) it is asked for, with which fingerprint; more than one
+    only with a key."""
+
+    execution_id: str
+    workflow: int
+    items: list[dict[str, Any]]
+    keyed: bool
+    asks: list[tuple[float, str]]
+    cancel_after: float | None = None
+
+
+@dataclass(slots=True)
+class Workload:
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    api_keys: list[tuple[float, int]] = field(default_factory=list)
+    """When an API key with which number is added to the workspace."""
+
+
+def random_workload(source: random.Random, seconds: float) -> Workload:
+    """What is asked for during the first `seconds`."""
+    load = Workload([random_document(source) for _ in range(source.randint(1, 3))])
+    for _ in range(source.randint(2, 10)):
+        keyed = source.random() < 0.6
+        at = source.uniform(0.0, seconds)
+        asks = [(at, "a")]
+        if keyed:
+            for _ in range(source.choice((0, 0, 1, 3))):
+                later = at + source.choice((0.0, 0.1, 5.0, 60.0)) * source.random()
+                asks.append((later, "b" if source.random() < 0.15 else "a"))
+        items = [{"n": number, "x": "x" * source.choice((0, 0, 2_000))} for number in range(source.randint(0, 4))]
+        cancel = source.uniform(0.0, 40.0) if source.random() < 0.2 else None
+        identity = str(UUID(int=source.getrandbits(128), version=4))
+        load.wishes.append(Wish(identity, source.randrange(len(load.documents)), items, keyed, asks, cancel))
+    load.api_keys = [(source.uniform(0.0, seconds), source.randrange(3)) for _ in range(source.randint(0, 4))]
+    return load
