@@ -2,6 +2,7 @@
 
 Started when first needed. A process that dies takes everything in the pool with it, so a run that was in it is done
 once more (it is pure), alone: if its process dies then as well, the run is to blame and fails with a clear error.
+A run that takes too long is treated like one whose process died: its processes are killed.
 """
 
 import asyncio
@@ -13,6 +14,9 @@ from typing import Any
 from domain.execution.decider import compute_run
 from infra.telemetry import metrics
 
+RUN_SECONDS = 60.0
+"""So long a heavy run may take, waiting for a free process included."""
+
 Work = Callable[[bytes, bytes], Any]
 
 
@@ -22,12 +26,17 @@ class ComputeFailed(Exception):
     code = "compute_failed"
 
 
+class TookTooLong(BrokenExecutor):
+    """The run was stopped by killing the processes of its pool."""
+
+
 class ComputePool:
     """At most `processes` heavy runs at once, and one more that is done alone."""
 
-    def __init__(self, processes: int, work: Work = compute_run) -> None:
+    def __init__(self, processes: int, work: Work = compute_run, *, seconds: float = RUN_SECONDS) -> None:
         self._processes = processes
         self._work = work
+        self._seconds = seconds
         self._pool: ProcessPoolExecutor | None = None
         self._alone: ProcessPoolExecutor | None = None
         self._one_alone = asyncio.Lock()
@@ -38,6 +47,8 @@ class ComputePool:
         started = asyncio.get_running_loop().time()
         try:
             return await self._with_others(document, job)
+        except TookTooLong:
+            raise ComputeFailed(f"it took longer than {self._seconds:g} seconds") from None
         except BrokenExecutor:
             raise ComputeFailed("the compute process died") from None
         except Exception as error:
@@ -53,7 +64,7 @@ class ComputePool:
     async def _with_others(self, document: bytes, job: bytes) -> Any:
         pool = self._pool = self._pool or _processes(self._processes)
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, self._work, document, job)
+            return await self._bounded(pool, document, job)
         except BrokenExecutor:
             if self._pool is pool:
                 self._pool = None
@@ -67,7 +78,7 @@ class ComputePool:
         async with self._one_alone:
             pool = self._alone = self._alone or _processes(1)
             try:
-                return await asyncio.get_running_loop().run_in_executor(pool, self._work, document, job)
+                return await self._bounded(pool, document, job)
             except BrokenExecutor:
                 self._alone = None
                 raise
@@ -75,6 +86,16 @@ class ComputePool:
                 if self._suspects == 1 and self._alone is not None:
                     self._alone.shutdown(wait=False)
                     self._alone = None
+
+    async def _bounded(self, pool: ProcessPoolExecutor, document: bytes, job: bytes) -> Any:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.get_running_loop().run_in_executor(pool, self._work, document, job)
+        except TimeoutError:
+            # the executor offers no way to end a run before Python 3.14 (kill_workers)
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            raise TookTooLong from None
 
 
 def _processes(number: int) -> ProcessPoolExecutor:

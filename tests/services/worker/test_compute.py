@@ -15,6 +15,9 @@ def work(document: bytes, job: bytes) -> bytes:
     """`job`: a path to a file: the process dies if it is not there yet; "poison": it dies whatever is there."""
     if job == b"poison":
         os.kill(os.getpid(), signal.SIGKILL)
+    if job == b"endless":
+        while True:
+            pass
     if job == b"raises":
         raise ValueError("no")
     path = Path(os.fsdecode(job))
@@ -48,3 +51,17 @@ async def test_only_the_run_that_kills_its_process_fails(pool: ComputePool, tmp_
 async def test_a_run_that_raises_says_why(pool: ComputePool) -> None:
     with pytest.raises(ComputeFailed, match="ValueError: no"):
         await pool.run(b"", b"raises")
+
+
+async def test_a_run_that_does_not_end_is_stopped_and_the_others_are_done(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    pool = ComputePool(1, work, seconds=3.0)
+    try:
+        results = await asyncio.gather(
+            pool.run(b"done", b"endless"), pool.run(b"done", os.fsencode(there)), return_exceptions=True
+        )
+    finally:
+        pool.close()
+    assert str(results[0]) == "it took longer than 3 seconds"
+    assert results[1] == b"done"
