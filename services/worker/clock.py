@@ -31,6 +31,15 @@ class OwnerClock:
         self._tick = wall_ms()
         self._seen_at = elapsed_ms()
         self._ticked = False
+        self._fresh_until = 0
+
+    def resume(self, tick_time: int, age: int) -> None:
+        """A new owner goes on from the newest tick of the log, appended `age` ms ago by the log's own clock.
+
+        However old it is: what begins at the tick's own time would be due, and run out, as soon as the next one jumps.
+        """
+        self._reach(tick_time + age)
+        self._fresh_until = self._seen_at + TICK_FRESH_MS - age
 
     def tick(self, tick_time: int, appended_at: int | None = None) -> None:
         """A tick was read. An older one than the time reached is taken as a sign of life only.
@@ -38,9 +47,13 @@ class OwnerClock:
         `appended_at`: when the log took it, by the log's clock. What has passed since is added, within bounds (clocks
         may differ): time read late and then in time would jump, and a wait begun in between would end early.
         """
-        now = elapsed_ms()
         if appended_at is not None:
             tick_time += min(max(wall_ms() - appended_at, 0), MOST_DELAY_MS)
+        self._reach(tick_time)
+        self._fresh_until = self._seen_at + TICK_FRESH_MS
+
+    def _reach(self, tick_time: int) -> None:
+        now = elapsed_ms()
         reached = self._tick + now - self._seen_at if self._ticked else 0
         self._tick = max(tick_time, reached)
         self._seen_at = now
@@ -51,4 +64,4 @@ class OwnerClock:
 
     def fresh(self) -> bool:
         """Whether a tick was read lately: the log is within reach and the process was not stopped."""
-        return self._ticked and elapsed_ms() - self._seen_at <= TICK_FRESH_MS
+        return self._ticked and elapsed_ms() <= self._fresh_until

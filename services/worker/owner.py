@@ -28,7 +28,7 @@ from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from schemas.fence import GapInLog
 from services.worker.batch import Batch, Decided, Internal
-from services.worker.clock import OwnerClock, wall_ms
+from services.worker.clock import OwnerClock, elapsed_ms, wall_ms
 from services.worker.commits import CommitEncoder
 from services.worker.lanes import Entry, Lane
 from services.worker.memory import PartitionMemory
@@ -73,6 +73,7 @@ class PartitionOwner:
         self.next_input = 0
         self._poison = -1
         self._suspect = -1
+        self._survived = -1
         self._damage: Exception | None = None
         self._computing: set[tuple[str, str, int]] = set()
         self._wake = asyncio.Event()
@@ -199,14 +200,17 @@ class PartitionOwner:
         except LogError:
             await around.writer_failed(self._writer)
             raise
-        self._memory = await recover(around, self.lane, self.partition, epoch)
+        announced = elapsed_ms()
+        self._memory, announced_at = await recover(around, self.lane, self.partition, epoch)
         self._encoder = CommitEncoder(epoch, self.partition)
         self._suspect = await first_waiting(around, self._memory, self.partition)
         self._poison = -1
         if self.lane.ticks:
             self.next_tick, tick = await last_tick(around, self.partition)
             if tick is not None:
-                self.clock.tick(*tick)
+                tick_time, appended_at = tick
+                age = announced_at - appended_at + elapsed_ms() - announced
+                self.clock.resume(tick_time, max(0, age))
         for stream in self._memory.busy_streams():
             self._internal.append(Internal(stream, Resume()))
         self._memory.outbox.start(around, self._labels())
@@ -322,9 +326,12 @@ class PartitionOwner:
         dies of it again and again, it becomes a dead letter (rule 8), and no input of another partition with it."""
         if self._suspect < 0 or not self._inbox or self._inbox[0].offset != self._suspect:
             return False
-        count = await self._around.checkpoints.suspect(self.lane.name, self.partition, self._suspect)
-        if count > SUSPECT_LIMIT:
-            self._poison = self._suspect
+        if self._suspect != self._survived:  # else this very process decided it before: something else went wrong
+            count = await self._around.checkpoints.suspect(self.lane.name, self.partition, self._suspect)
+            if count > SUSPECT_LIMIT:
+                self._poison = self._suspect
+            else:
+                self._survived = self._suspect
         self._suspect = -1
         return True
 

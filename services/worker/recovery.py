@@ -51,16 +51,16 @@ async def announce(writer: Writer, lane: Lane, partition: int, name: str) -> Epo
     return Epoch(offset, nonce)
 
 
-async def recover(around: Surroundings, lane: Lane, partition: int, epoch: Epoch) -> PartitionMemory:
-    """The partition's memory as of the own takeover `epoch`."""
+async def recover(around: Surroundings, lane: Lane, partition: int, epoch: Epoch) -> tuple[PartitionMemory, int]:
+    """The partition's memory as of the own takeover `epoch`, and when the log took that (ms since 1970)."""
     await around.checkpoints.claim(lane.name, partition, epoch)
     failpoint("recovery.after_claim")
     memory = PartitionMemory(lane, await around.checkpoints.load(lane.name, partition))
     await around.versions.load(memory.graphs_wanted())
-    await _fold_tail(around, memory, partition, epoch.offset)
+    appended_at = await _fold_tail(around, memory, partition, epoch.offset)
     if memory.fence.epoch != epoch:
         raise OwnershipLost(f"the takeover at {epoch.offset} is not the one read back")
-    return memory
+    return memory, appended_at
 
 
 async def first_waiting(around: Surroundings, memory: PartitionMemory, partition: int) -> int:
@@ -88,7 +88,9 @@ async def last_tick(around: Surroundings, partition: int) -> tuple[int, tuple[in
         return end, None
 
 
-async def _fold_tail(around: Surroundings, memory: PartitionMemory, partition: int, own_offset: int) -> None:
+async def _fold_tail(around: Surroundings, memory: PartitionMemory, partition: int, own_offset: int) -> int:
+    """Fold up to the own takeover; when the log took that."""
+    appended_at = 0
     if memory.fence.next_offset > own_offset:
         raise OwnershipLost(f"the checkpoint is beyond the own takeover at {own_offset}")
     reader = await around.log.reader()
@@ -98,10 +100,13 @@ async def _fold_tail(around: Surroundings, memory: PartitionMemory, partition: i
             records = await reader.read(max_records=1_000, timeout=READ_SECONDS)
             if not records:
                 raise OwnershipLost("the commits behind the checkpoint cannot be read")
-            await _fold_records(around, memory, [each for each in records if each.offset <= own_offset])
+            folded = [each for each in records if each.offset <= own_offset]
+            await _fold_records(around, memory, folded)
+            appended_at = folded[-1].appended_at
             failpoint("recovery.in_fold")
     finally:
         await reader.close()
+    return appended_at
 
 
 async def _fold_records(around: Surroundings, memory: PartitionMemory, records: Sequence[Record]) -> None:

@@ -73,3 +73,24 @@ def test_a_tick_is_fresh_for_five_seconds_of_a_clock_that_counts_suspend(clocks:
     assert owner.fresh()
     clocks.run(1)
     assert not owner.fresh()
+
+
+def test_a_new_owner_goes_on_where_time_has_come_to_however_old_the_last_tick_is(clocks: Clocks) -> None:
+    owner = OwnerClock()
+    owner.resume(1_000, 3_600_000)
+    assert owner.now() == 3_601_000
+    assert not owner.fresh()  # nobody has ticked for an hour: no effect starts
+    clocks.run(1_000)
+    owner.tick(3_602_000)
+    assert owner.now() == 3_602_000
+    assert owner.fresh()
+
+
+def test_a_tick_found_by_a_takeover_is_as_fresh_as_it_is_old(clocks: Clocks) -> None:
+    owner = OwnerClock()
+    owner.resume(1_000, 4_000)
+    assert owner.fresh()
+    clocks.run(1_000)
+    assert owner.fresh()
+    clocks.run(1)
+    assert not owner.fresh()

@@ -10,9 +10,12 @@ import pytest
 from aiohttp import web
 
 from domain.execution.commands import CancelExecution, StartExecution
+from domain.execution.events import NodeWaiting
+from infra.log.memory import MemoryLog
 from infra.log.port import NewRecord, Topic
 from schemas import registry
-from schemas.envelope import partition_of
+from schemas.envelope import KIND_TICK, TickRecord, encode, partition_of
+from services.worker.clock import wall_ms
 from tests.support.workers import PARTITIONS, Cluster, until
 
 
@@ -290,3 +293,24 @@ async def test_a_cut_of_the_inputs_stops_its_partition_only(server: Server) -> N
             stream = await begin(cluster, chain(DONE))
             if partition_of(stream, PARTITIONS) == 1:
                 assert (await cluster.closed(stream))[-1] == "execution.completed"
+
+
+async def test_what_starts_before_the_first_tick_after_an_outage_has_its_time_from_the_logs_clock() -> None:
+    """The last tick is an hour old: a deadline or a wait counted from it would have run out at the next tick."""
+    cluster = Cluster()
+    now = [wall_ms() - 3_600_000]
+    cluster.log = MemoryLog(PARTITIONS, clock=lambda: now[0])
+    writer = await cluster.log.writer()
+    for partition in range(PARTITIONS):
+        tick = NewRecord(encode(TickRecord(time=now[0], leader="test")), (("k", KIND_TICK),))
+        await writer.append(Topic.TICKS, partition, [tick])
+    now[0] += 3_600_000
+    try:
+        await cluster.start("a")
+        stream = await begin(cluster, chain({"id": "wait", "type": "wait", "parameters": {"seconds": 600}}))
+        await until(lambda: bool(cluster.answers(stream)), 5.0, "not started")
+        waiting = next(event for event in events(cluster, stream) if isinstance(event, NodeWaiting))
+        assert waiting.due is not None
+        assert abs(waiting.due - (now[0] + 600_000)) < 5_000
+    finally:
+        await cluster.kill("a")

@@ -1,6 +1,7 @@
 """The traces of docs/log-protocol.md that an owner can show, each by its number."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
@@ -8,12 +9,14 @@ import pytest
 from domain.decision import Decision, OutgoingCommand
 from domain.execution.commands import CancelExecution, StartExecution
 from domain.workspace.commands import AddApiKey, CreateWorkspace
-from infra.log.memory import Fault
-from infra.log.port import NewRecord, Topic
+from infra.log.memory import Fault, MemoryLog
+from infra.log.port import LogUnavailable, NewRecord, Topic
 from infra.postgres.checkpoints import CheckpointChange, CheckpointRefused
 from schemas.envelope import KIND_COMMIT, KIND_TAKEOVER, Epoch, TakeoverRecord, encode, partition_of
 from schemas.fence import Fence, GapInLog
+from services.worker.clock import wall_ms
 from services.worker.lanes import AggregateLane, Entry
+from services.worker.owner import SUSPECT_LIMIT
 from services.worker.worker import GROUP
 from tests.support.workers import PARTITIONS, WORKSPACE, Cluster, until
 
@@ -354,3 +357,29 @@ async def test_rule_14_an_input_appended_too_late_is_refused() -> None:
         assert (await cluster.answered(late, STREAM)).outcome.code == "stale_command"
         fresh = await cluster.send(CREATE, STREAM)
         assert (await cluster.answered(fresh, STREAM)).outcome.kind == "accepted"
+
+
+class RefusesCommits(MemoryLog):
+    """Its first `left` commits are lost; takeovers land."""
+
+    left = 0
+
+    def append(self, topic: Topic, partition: int, records: Sequence[NewRecord]) -> int:
+        if self.left and records[0].headers[0] == ("k", KIND_COMMIT):
+            self.left -= 1
+            raise LogUnavailable("lost")
+        return super().append(topic, partition, records)
+
+
+async def test_an_input_whose_commits_were_lost_again_and_again_is_no_poison() -> None:
+    """Only a process that died of it speaks against it: this one lives on (rule 8)."""
+    cluster = Cluster()
+    cluster.log = log = RefusesCommits(PARTITIONS, clock=wall_ms)
+    async with cluster:
+        await cluster.start("a")
+        await cluster.owned("a")
+        log.left = SUSPECT_LIMIT + 3
+        sent = await cluster.send(CREATE, STREAM)
+        commit = await cluster.answered(sent, STREAM)
+        assert commit.outcome.kind == "accepted"
+        assert not log.left
