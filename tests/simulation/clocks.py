@@ -66,6 +66,7 @@ def simulated(source: random.Random, constants: dict[str, Any]) -> Iterator[None
         return f"{chance.getrandbits(8 * size):0{2 * size}x}"
 
     replaced: dict[str, Any] = {
+        "infra.log.clock.time": time,
         "services.worker.clock.time": time,
         "services.worker.owner.time": time,
         "services.worker.owner.random": chance,

@@ -75,9 +75,9 @@ class ReadingChecker:
             if kind == "execution.queued":
                 row["fingerprint"] = data.get("fingerprint", "")
             elif kind == "execution.started":
-                row["started_at"] = data["started_at"]
+                row["started_at"] = commit["time"]
             elif kind in ENDS:
-                row["completed_at"] = data["at"]
+                row["completed_at"] = commit["time"]
                 row["error"] = data.get("error")
                 if "output" not in event.get("blobs", {}):
                     row["output"] = data.get("output")
