@@ -75,7 +75,7 @@ async def _snapshot(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[st
 
 
 def resources(cluster: TortureCluster) -> dict[str, dict[str, float]]:
-    """By process: resident memory (MB) of the whole tree, file descriptors, threads."""
+    """By process: resident memory (MB) of the whole tree, file descriptors, threads, and TCP connections by port."""
     found: dict[str, dict[str, float]] = {}
     for name, process in cluster.processes.items():
         total = {"rss": 0.0, "fds": 0.0, "threads": 0.0}
@@ -85,6 +85,9 @@ def resources(cluster: TortureCluster) -> dict[str, dict[str, float]]:
                     total["rss"] += each.memory_info().rss / 1e6
                     total["fds"] += each.num_fds()
                     total["threads"] += each.num_threads()
+                for connection in each.net_connections("tcp"):
+                    place = f"tcp {connection.status} {connection.raddr.port if connection.raddr else 'listening'}"
+                    total[place] = total.get(place, 0.0) + 1
             except psutil.NoSuchProcess:
                 continue
         found[name] = total

@@ -37,5 +37,6 @@ def make_plan(log: str, seed: int, size: str, executions: int | None = None, min
     if executions is not None:
         plan = replace(plan, executions=executions)
     if minutes is not None:
-        plan = replace(plan, storm=minutes * 60)
+        hits = max(2, round(plan.hits_per_class * minutes * 60 / plan.storm))
+        plan = replace(plan, storm=minutes * 60, hits_per_class=hits)
     return plan

@@ -30,6 +30,7 @@ def commit(offset: int, n: int, version: int, events: list[Any], **more: Any) ->
         "version": version,
         "epoch": [0, "a"],
         "queued_at": 900,
+        "time": 950 if offset == 1 else 1020,
         "events": [{"type": f"execution.{kind}", "data": data} for kind, data in events],
         **more,
     }

@@ -33,13 +33,13 @@ def fold_execution(events: list[Event]) -> Row:
                     "queued_at": event.commit.value["queued_at"],
                 }
             case "execution.started":
-                row |= {"status": "running", "started_at": event.data["started_at"]}
+                row |= {"status": "running", "started_at": event.commit.value["time"]}
             case "execution.parked":
                 row["status"] = "waiting"
             case "execution.resumed":
                 row["status"] = "running"
             case kind if kind in TERMINAL:
-                row |= {"status": STATUS[kind], "completed_at": event.data["at"]}
+                row |= {"status": STATUS[kind], "completed_at": event.commit.value["time"]}
                 row["output"] = event.data.get("output")
                 row["error"] = event.data.get("error")
     row["stream_version"] = events[-1].version

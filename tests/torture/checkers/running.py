@@ -49,7 +49,8 @@ def _next(times: Sequence[float], since: float) -> list[float]:
 def _taken_over(evidence: Evidence, fault: Row) -> list[float]:
     """From the kill of a worker until each partition that it owned has another takeover."""
     places: dict[tuple[str, int], list[Takeover]] = defaultdict(list)
-    for takeover in evidence.facts.takeovers:
+    # Only where work goes on: an owner that was paused finds out that it was replaced when it has something to say.
+    for takeover in (each for each in evidence.facts.takeovers if each.topic == "executions"):
         places[takeover.topic, takeover.partition].append(takeover)
     slowest = None
     for takeovers in places.values():
