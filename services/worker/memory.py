@@ -146,6 +146,7 @@ class PartitionMemory:
             entry = self.entries.get(stream)
             if entry is not None:
                 states.append(self._freeze(stream, entry))
+                self._stored.add(stream)  # now: also where the answer to a save is lost the row may be there
             elif stream in self._stored:
                 gone.append(stream)
         change = CheckpointChange(
@@ -165,7 +166,6 @@ class PartitionMemory:
 
     def saved(self, change: CheckpointChange) -> None:
         """The checkpoint was written. What has changed meanwhile belongs to the next one."""
-        self._stored.update(state.stream for state in change.states)
         self._stored.difference_update(change.gone)
         self.remembered.saved(list(change.remembered), list(change.forgotten))
         self._saved_at = (change.fence.next_offset, change.answered)

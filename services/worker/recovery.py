@@ -28,6 +28,7 @@ from services.worker.surroundings import Surroundings
 from services.worker.versions import GraphKey
 
 READ_SECONDS = 10.0
+TICKS_LOOKED_AT = 10
 
 _log = get_logger("worker.recovery")
 
@@ -70,22 +71,42 @@ async def first_waiting(around: Surroundings, memory: PartitionMemory, partition
 
 
 async def last_tick(around: Surroundings, partition: int) -> tuple[int, tuple[int, int] | None]:
-    """Where the ticks go on, and the newest one in the log: its time, and when the log took it."""
+    """Where the ticks go on, when the log took the newest one, and what time it was then (time, appended at).
+
+    That is what those of the newest that came soonest say: the very last may have been sent long ago, by an old leader.
+    """
     log = around.log
     end = await log.end_offset(Topic.TICKS, partition)
-    if end <= await log.first_offset(Topic.TICKS, partition):
+    start = max(await log.first_offset(Topic.TICKS, partition), end - TICKS_LOOKED_AT)
+    if end <= start:
         return end, None
+    found: list[tuple[int, int]] = []
     reader = await log.reader()
     try:
-        reader.seek(Topic.TICKS, partition, end - 1)
-        records = await reader.read(max_records=1, timeout=READ_SECONDS)
+        reader.seek(Topic.TICKS, partition, start)
+        while start < end:
+            records = await reader.read(max_records=end - start, timeout=READ_SECONDS)
+            if not records:
+                break
+            start += len(records)
+            found += _ticks_of(records)
     finally:
         await reader.close()
-    try:
-        return end, (decode_tick(records[0].value).time, records[0].appended_at) if records else None
-    except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
-        _log.warning("the last tick cannot be decoded", partition=partition, reason=str(error))
+    if not found:
         return end, None
+    newest = max(appended_at for _, appended_at in found)
+    return end, (newest + max(time - appended_at for time, appended_at in found), newest)
+
+
+def _ticks_of(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """(time, appended at) of those that can be decoded."""
+    ticks: list[tuple[int, int]] = []
+    for record in records:
+        try:
+            ticks.append((decode_tick(record.value).time, record.appended_at))
+        except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
+            _log.warning("a tick cannot be decoded", partition=record.partition, reason=str(error))
+    return ticks
 
 
 async def _fold_tail(around: Surroundings, memory: PartitionMemory, partition: int, own_offset: int) -> int:

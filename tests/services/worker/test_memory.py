@@ -1,10 +1,16 @@
 """What an owner holds, and what of it a checkpoint covers."""
 
+from uuid import uuid4
+
+from infra.log.memory import MemoryLog
+from infra.log.port import NewRecord, Topic
 from schemas import registry
-from services.worker.lanes import AggregateLane
+from schemas.envelope import KIND_TAKEOVER, KIND_TICK, Epoch, TickRecord, encode
+from services.worker.lanes import AggregateLane, ExecutionLane
 from services.worker.memory import PartitionMemory
-from tests.services.worker.test_traces import CREATE, STREAM, add_key
-from tests.support.workers import Cluster
+from services.worker.recovery import last_tick
+from tests.services.worker.test_traces import CREATE, MANUAL, STREAM, add_key, start
+from tests.support.workers import PARTITIONS, Cluster
 
 
 async def test_what_changes_while_a_checkpoint_is_written_is_in_the_next_one() -> None:
@@ -31,3 +37,47 @@ async def test_what_changes_while_a_checkpoint_is_written_is_in_the_next_one() -
     assert [(each.stream, each.version) for each in third.states] == [(STREAM, 3)]
     memory.saved(third)
     assert not memory.collect_changes()[0].states
+
+
+async def test_a_closed_stream_leaves_the_checkpoint_also_if_nobody_knows_whether_it_got_there() -> None:
+    """A save that was done and not answered, then the end: a row left behind would be taken for an open execution."""
+    async with Cluster() as cluster:
+        cluster.versions.add("w", 1, MANUAL)
+        await cluster.start("a")
+        stream = f"execution-{uuid4()}"
+        command = start(stream.removeprefix("execution-"), "w")
+        commit = await cluster.answered(await cluster.send(command, stream), stream)
+    events = [registry.decode_event(event, {}) for event in commit.events]
+    memory = PartitionMemory(ExecutionLane(cluster.versions))
+    epoch = Epoch(0, "a")
+    memory.fence.accept(0, (("k", KIND_TAKEOVER), ("o", b"a")))
+    await cluster.checkpoints.claim("executions", 9, epoch)
+
+    memory.fold(1, commit, events[:1], None)  # queued
+    memory.fence.next_offset = 2
+    change, streams = memory.collect_changes()
+    await cluster.checkpoints.save("executions", 9, epoch, change)
+    assert [state.stream for state in (await cluster.checkpoints.load("executions", 9)).states] == [stream]
+    memory.not_saved(streams)  # the answer was lost
+
+    memory.fold(2, commit, events[1:], None)  # to the end
+    memory.fence.next_offset = 3
+    assert not memory.entries
+    change, _ = memory.collect_changes()
+    await cluster.checkpoints.save("executions", 9, epoch, change)
+    assert (await cluster.checkpoints.load("executions", 9)).states == []
+
+
+async def test_time_goes_on_from_the_tick_that_came_soonest() -> None:
+    """The last one was sent by an old leader long before it landed: taken for the newest it would hold time up."""
+    cluster = Cluster()
+    clock = [1_000_000]
+    cluster.log = MemoryLog(PARTITIONS, clock=lambda: clock[0])
+    writer = await cluster.log.writer()
+    for time in (500_000, 501_000, 502_000, 490_000):
+        await writer.append(Topic.TICKS, 0, [NewRecord(encode(TickRecord(time=time, leader="x")), (("k", KIND_TICK),))])
+        clock[0] += 1_000
+    await writer.append(Topic.TICKS, 0, [NewRecord(b"no tick")])
+    worker = await cluster.start("a", lanes=[])
+    assert await last_tick(worker, 0) == (5, (503_000, 1_003_000))
+    await cluster.kill("a")
