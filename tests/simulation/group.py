@@ -16,11 +16,12 @@ class Group:
         self._partitions = partitions
         self._counted = counted
         self._members: dict[str, SimMembership] = {}
+        self._newest: dict[str, SimMembership] = {}
 
     def join(self, member: str) -> "SimMembership":
         if before := self._members.get(member):
             before.tell(frozenset(), 0.0)
-        membership = self._members[member] = SimMembership(self, self._loop, member)
+        membership = self._members[member] = self._newest[member] = SimMembership(self, self._loop, member)
         self._share_out()
         return membership
 
@@ -51,7 +52,8 @@ class Group:
         self._share_out()
 
     def _back(self, membership: "SimMembership") -> None:
-        if membership.closed or membership.member in self._members:
+        name = membership.member
+        if membership.closed or name in self._members or self._newest[name] is not membership:
             return
         self._members[membership.member] = membership
         self._share_out()

@@ -11,6 +11,7 @@ from typing import Any
 
 from infra.log.port import Record
 from tests.simulation.checkers.sequence import History, Illegal
+from tests.simulation.clocks import EPOCH_MS
 
 Report = Callable[[str, str], None]
 
@@ -107,7 +108,7 @@ class Ledger:
             self._report("versions", f"{name}: version {commit['version']} behind {stream.version}")
         stream.version = commit["version"] + len(events) - 1
         if name.startswith("execution-"):
-            self._check_history(name.removeprefix("execution-"), events, accepted.time)
+            self._check_history(name.removeprefix("execution-"), events, (commit["time"] - EPOCH_MS) / 1_000)
 
     def _check_history(self, execution: str, events: list[dict[str, Any]], time: float) -> None:
         history = self.histories.get(execution)

@@ -70,7 +70,7 @@ class History:
         return self.ended_at is not None
 
     def take(self, kind: str, data: dict[str, Any], at: float) -> None:
-        """The next event, accepted at `at` (simulated seconds). Raises Illegal."""
+        """The next event, decided at `at` (simulated seconds, by its owner's wall clock). Raises Illegal."""
         name = kind.removeprefix("execution.")
         if self.over and not (name == "attempt_concluded" and data.get("late")):
             raise Illegal(f"{kind} after the end")
@@ -171,7 +171,8 @@ class History:
         run = self._running(key)
         self._expect(run.effect_class == "unsafe", f"{key}: unknown outcome of a {run.effect_class} effect")
         self._expect(data["attempt"] == run.attempt, f"{key}: unknown outcome of attempt {data['attempt']}")
-        self._expect(set(data["indexes"]) <= run.flying, f"{key}: unknown outcome of items that have theirs")
+        known = set(data["indexes"]) - run.flying - run.unknown
+        self._expect(not known, f"{key}: unknown outcome of items {known} that have theirs")
         run.flying.difference_update(data["indexes"])
         run.unknown.update(data["indexes"])
         if data.get("asked"):
