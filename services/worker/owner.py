@@ -28,7 +28,7 @@ from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from schemas.fence import GapInLog
 from services.worker.batch import Batch, Decided, Internal
-from services.worker.clock import OwnerClock, elapsed_ms, wall_ms
+from services.worker.clock import OwnerClock, elapsed_ms
 from services.worker.commits import CommitEncoder
 from services.worker.lanes import Entry, Lane
 from services.worker.memory import PartitionMemory
@@ -132,7 +132,7 @@ class PartitionOwner:
 
     def projected(self, next_offset: int) -> None:
         """The read model has all commits of this partition below `next_offset`."""
-        self._memory.remembered.visible(next_offset, wall_ms())
+        self._memory.remembered.visible(next_offset, elapsed_ms())
 
     def computing_begins(self, stream: str, node: str, run: int) -> bool:
         """Whether this heavy run is not in the compute pool already."""
@@ -248,7 +248,7 @@ class PartitionOwner:
 
     async def _keep_house(self) -> None:
         remembered = self._memory.remembered
-        now = wall_ms()
+        now = elapsed_ms()  # a wall clock that is stepped would forget ids too early, and start a stream twice
         if remembered.wants_end_offset(now):
             remembered.expire(now, await self._around.log.end_offset(self.lane.input_topic, self.partition))
         remembered.forget(self._memory.answered)

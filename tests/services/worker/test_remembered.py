@@ -1,6 +1,13 @@
 """Ids of what is closed are kept exactly as long as a start with one of them could still arrive (rule 14)."""
 
+import time
+
+import pytest
+
+from services.worker.lanes import ExecutionLane
+from services.worker.owner import PartitionOwner
 from services.worker.remembered import STALE_AFTER_MS, RememberedIds
+from tests.support.workers import Cluster
 
 HOUR_MS = 3_600_000
 MARGIN_MS = 10_000
@@ -50,3 +57,21 @@ def test_generations_go_one_by_one_and_come_back_from_a_checkpoint() -> None:
     assert restored.get("execution-2") == "!workflow_not_found"
     restored.add("execution-3", "", offset=3)
     assert [stored.generation for stored in restored.seal()] == [3]
+
+
+async def test_a_wall_clock_that_is_stepped_forgets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that was sent before its execution was visible would begin it a second time."""
+    cluster = Cluster()
+    worker = await cluster.start("a", lanes=[])
+    owner = PartitionOwner(ExecutionLane(cluster.versions), 0, worker)
+    remembered = owner._memory.remembered
+    remembered.add("execution-1", "f", offset=7)
+    remembered.seal()
+    owner.projected(8)
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10 * HOUR_MS * 1_000_000)
+    owner.projected(8)
+    await owner._keep_house()
+    await owner._keep_house()
+    assert remembered.get("execution-1") == "f"
+    await cluster.kill("a")
