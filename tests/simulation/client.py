@@ -224,9 +224,7 @@ class Client:
                     commit = decode_commit(record.value)
                     outcome = commit.outcome
                     identity = str(record.topic), commit.id
-                    self.answers.append(
-                        Answered(commit.cause, commit.stream, outcome.kind, outcome.code, identity)
-                    )
+                    self.answers.append(Answered(commit.cause, commit.stream, outcome.kind, outcome.code, identity))
                     waiting.set_result(commit)
 
 
