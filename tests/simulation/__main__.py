@@ -63,9 +63,9 @@ def summary(results: Iterable[Result], seconds: float) -> str:
 
     hours = sum(result.seconds for result in results) / 3_600
     lines = [
-        f"{len(results)} seeds, {sum(bool(result.violations) for result in results)} failing; {seconds:.1f} s "
-        f"({1_000 * seconds / max(len(results), 1):.0f} ms a seed); {hours:.1f} simulated hours, {total('steps')} steps",
-        f"{total('commits')} accepted commits, {total('void')} void, {total('takeovers')} takeovers, "
+        f"{len(results)} seeds, {sum(bool(result.violations) for result in results)} failing; {seconds:.1f} s",
+        f"{1_000 * seconds / max(len(results), 1):.0f} ms a seed; {hours:.1f} simulated hours, {total('steps')} steps",
+        f"{total('commits')} accepted commits, {total('void')} void, {total('takeovers')} takeovers",
         f"{total('requests')} requests, {total('states')} states compared",
         "executions: " + ", ".join(f"{name or 'none'} {count}" for name, count in sorted(ends.items())),
         f"shortest wait: {max((result.shortest_wait for result in results), default=0.0):.3f} s short",

@@ -1,9 +1,9 @@
 """The memory log behind a network: appends take time, land or not, and what a dead process sent may still arrive."""
 
+from asyncio import Future, sleep
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from asyncio import Future, sleep
 
 from infra.log.memory import Fault, MemoryLog
 from infra.log.port import (
@@ -198,7 +198,7 @@ class SimReader:
         self.pause = inner.pause
         self.resume = inner.resume
 
-    async def read(self, *, max_records: int = 500, timeout: float | None = None) -> list[Record]:
+    async def read(self, *, max_records: int = 500, timeout: float | None = None) -> list[Record]:  # noqa: ASYNC109
         faults = self._log.faults
         if faults.strikes("read failed", faults.read_failure):
             await sleep(faults.latency())

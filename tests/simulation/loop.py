@@ -25,7 +25,7 @@ class StepsExhausted(Exception):
 
 
 class Process:
-    """One simulated process. `wall_offset_ms`: how far its wall clock is off; `boot_ms`: where its other clock began."""
+    """One simulated process. `wall_offset_ms`: how far its wall clock is off; `boot_ms`: where the other began."""
 
     def __init__(self, name: str, boot_ms: int = 0) -> None:
         self.name = name

@@ -30,7 +30,7 @@ EPOCH = Epoch(0, "only")
 
 
 class Recorder:
-    """Writes each decision of a run as a commit, keeps a live owner's memory beside it, and checkpoints now and then."""
+    """Writes each decision of a run as a commit, keeps a live owner's memory beside it, checkpoints now and then."""
 
     def __init__(self, run: Run, source: Random, document: dict[str, Any]) -> None:
         versions = KnownVersions()

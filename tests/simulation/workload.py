@@ -9,8 +9,8 @@ from domain.errors import InvalidDocument
 from tests.support.executions import compiled, node, workflow
 
 _KINDS = (
-    "set", "set", "if", "filter", "switch", "merge", "merge", "loop", "get", "put", "post", "post", "keyed", "wait", "wait",
-    "noop", "stop",
+    "set", "set", "if", "filter", "switch", "merge", "merge", "loop", "get", "put", "post", "post", "keyed", "wait",
+    "wait", "noop", "stop",
 )  # fmt: skip
 _POLICIES = ("fail", "continue", "error_output")
 _OUTPUTS = {"if": ("true", "false"), "switch": ("a", "b"), "loop": ("loop", "loop", "done")}

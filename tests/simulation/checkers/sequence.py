@@ -105,7 +105,7 @@ class History:
     def _end(self, status: str, at: float) -> None:
         left = [key for key, run in self.runs.items() if run.phase not in OVER]
         self._expect(not left, f"ends as {status} with runs left: {left}")
-        self._expect(status in {"cancelled"} or self.status in {"running", "waiting"} or status == "failed", "odd end")
+        self._expect(status == "cancelled" or self.status in {"running", "waiting"} or status == "failed", "odd end")
         self.status = status
         self.ended_at = at
 
