@@ -102,7 +102,10 @@ async def _begin(source: Log, writer: Writer, leader: str, wall: int) -> int:
 
 
 async def _last_tick(source: Log, reader: Reader) -> tuple[int, int] | None:
-    """The newest tick of all partitions: its time, and when the log took it."""
+    """Of the newest ticks of all partitions the one that came soonest: its time, and when the log took it.
+
+    The very last one may have been on its way for long: counted from its append, the time of that way would be lost.
+    """
     ends: dict[int, int] = {}
     for partition in range(source.partitions):
         end = await source.end_offset(Topic.TICKS, partition)
@@ -117,7 +120,7 @@ async def _last_tick(source: Log, reader: Reader) -> tuple[int, int] | None:
             raise LogUnavailable(f"the last ticks were not read within {_READ_SECONDS:g} s")
         for record in records:
             found = _time_of(record)
-            if found is not None and (newest is None or (found, record.appended_at) > newest):
+            if found is not None and (newest is None or found - record.appended_at > newest[0] - newest[1]):
                 newest = (found, record.appended_at)
             if record.offset + 1 >= ends.get(record.partition, 0):
                 ends.pop(record.partition, None)

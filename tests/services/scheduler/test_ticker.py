@@ -83,6 +83,22 @@ async def test_time_stands_at_the_newest_tick_of_any_partition_also_behind_garba
     await second.close()
 
 
+async def test_a_tick_that_lands_again_much_later_does_not_hold_time_up() -> None:
+    world = World()
+    first = await world.leader("a")
+    await first.tick()
+    sent = world.log.records(Topic.TICKS, 0)[-1]
+    await first.close()
+    world.now += 15_000
+    writer = await world.log.writer()
+    await writer.append(Topic.TICKS, 0, [NewRecord(sent.value, sent.headers)])
+    await writer.close()
+    world.now += 1_000
+    second = await world.leader("b", -HOUR)
+    assert await second.tick() == BASE + 16_000
+    await second.close()
+
+
 async def test_a_lost_append_is_said_and_the_next_leader_goes_on() -> None:
     world = World()
     ticker = await world.leader("a")
