@@ -62,13 +62,15 @@ def summary(results: Iterable[Result], seconds: float) -> str:
         return sum(getattr(result, name) for result in results)
 
     hours = sum(result.seconds for result in results) / 3_600
+    failing = sum(bool(result.violations) for result in results)
+    each = 1_000 * seconds / max(len(results), 1)
+    shortest = max((result.shortest_wait for result in results), default=0.0)
     lines = [
-        f"{len(results)} seeds, {sum(bool(result.violations) for result in results)} failing; {seconds:.1f} s",
-        f"{1_000 * seconds / max(len(results), 1):.0f} ms a seed; {hours:.1f} simulated hours, {total('steps')} steps",
+        f"{len(results)} seeds, {failing} failing; {seconds:.1f} s ({each:.0f} ms a seed)",
+        f"{hours:.1f} simulated hours, {total('steps')} steps, {total('states')} states compared",
         f"{total('commits')} accepted commits, {total('void')} void, {total('takeovers')} takeovers",
-        f"{total('requests')} requests, {total('states')} states compared",
+        f"{total('requests')} requests; the shortest wait was {shortest:.3f} s too short",
         "executions: " + ", ".join(f"{name or 'none'} {count}" for name, count in sorted(ends.items())),
-        f"shortest wait: {max((result.shortest_wait for result in results), default=0.0):.3f} s short",
         "faults: " + ", ".join(f"{name} {count}" for name, count in sorted(faults.items())),
     ]
     return "\n".join(lines)

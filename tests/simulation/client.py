@@ -171,7 +171,8 @@ class Client:
         nonce = b"nonce-" + command_id.encode()
         headers = (("k", KIND_COMMAND), ("i", command_id.encode()), ("r", nonce))
         topic = Topic.EXECUTION_COMMANDS if stream.startswith("execution-") else Topic.COMMANDS
-        answer = self._expected[nonce] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[CommitRecord] = asyncio.get_running_loop().create_future()
+        self._expected[nonce] = answer
         new = [NewRecord(encode(record), headers, stream.encode())]
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

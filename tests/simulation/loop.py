@@ -57,8 +57,12 @@ class SimTask(asyncio.Task[Any]):
 class SimLoop(asyncio.BaseEventLoop):
     """Run with `run_until_complete`. `shuffled`: also the callbacks of one process run in any order, not as they came.
 
-    `on_failure(process, task)` is told of every task that ends with an exception. `max_steps` bounds the whole run.
+    `on_failure(process, task)` is told of every task that ends with an exception, `on_error(exception)` of every
+    callback that does. `max_steps` bounds the whole run.
     """
+
+    _scheduled: list[TimerHandle]
+    _stopping: bool
 
     def __init__(self, source: random.Random, *, shuffled: bool, max_steps: int) -> None:
         super().__init__()
@@ -73,8 +77,9 @@ class SimLoop(asyncio.BaseEventLoop):
         self._processes: list[Process] = [self._environment]
         self.steps = 0
         self.on_failure: Callable[[Process, SimTask], None] | None = None
+        self.on_error: Callable[[BaseException], None] | None = None
         self.set_task_factory(_make_task)
-        self.set_exception_handler(_ignore)
+        self.set_exception_handler(_told_otherwise)
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
@@ -110,7 +115,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def bury(self) -> None:
         """At the end: let the tasks of dead and stopped processes unwind, so that none is left to the collector."""
-        self.on_failure = None
+        self.on_failure = self.on_error = None
         self._shuffled = False
         self._steps_left = self.steps + BURIAL_STEPS
         for process in self._processes:
@@ -165,25 +170,25 @@ class SimLoop(asyncio.BaseEventLoop):
             busy[place] = busy[-1]
             busy.pop()
         self._now += STEP_SECONDS
-        if not handle._cancelled:  # type: ignore[attr-defined]
+        if not handle._cancelled:
             handle._run()
 
     def _advance(self) -> None:
         """Nothing is ready: time goes on to the next timer."""
-        scheduled: list[TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._cancelled:  # type: ignore[attr-defined]
-            heapq.heappop(scheduled)._scheduled = False  # type: ignore[attr-defined]
+        scheduled: list[Any] = self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
         if scheduled:
             self._now = max(self._now, scheduled[0].when())
-        elif not self._stopping:  # type: ignore[attr-defined]
+        elif not self._stopping:
             raise StepsExhausted("everything waits for something that cannot come")
 
     def _take_due(self) -> None:
-        scheduled: list[TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        scheduled: list[Any] = self._scheduled
         while scheduled and scheduled[0].when() <= self._now:
             handle = heapq.heappop(scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]
-            if not handle._cancelled:  # type: ignore[attr-defined]
+            handle._scheduled = False
+            if not handle._cancelled:
                 self._enqueue(handle)
 
     def _process_events(self, event_list: Any) -> None:
@@ -211,8 +216,10 @@ def _tell(loop: SimLoop, process: Process, task: Any) -> None:
         loop.on_failure(process, task)
 
 
-def _ignore(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
-    """Failures of tasks are told to `on_failure` at once, not when the collector finds them."""
+def _told_otherwise(loop: Any, context: dict[str, Any]) -> None:
+    """Failures of tasks are told to `on_failure` at once, not when the collector finds them; here: of callbacks."""
+    if "handle" in context and loop.on_error is not None:
+        loop.on_error(context["exception"])
 
 
 async def _turns(count: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +85,7 @@ class Simulation:
         self._seconds = plan.choice((5.0, 20.0, 60.0))
         self._loop = SimLoop(self._source("order"), shuffled=plan.random() < 0.5, max_steps=MAX_STEPS)
         self._loop.on_failure = self._task_failed
+        self._loop.on_error = self._callback_failed
         self._faults = Faults(self._source("faults"), quiet=plan.random() < 0.05)
         partitions = plan.choice((1, 2, 3))
         inner = MemoryLog(partitions, clock=lambda: EPOCH_MS + int(self._loop.time() * 1_000))
@@ -93,7 +95,9 @@ class Simulation:
         known = _known(self._load)
         statements = Statements(self._faults)
         tables, blobs = MemoryTables(), SimBlobs(statements)
-        self._ledger = Ledger(self.report, self._document, self._judged)
+        self._ledger = Ledger(
+            self.report, self._document, self._judged, lambda space, blob: blobs.now(space, [blob])[blob]
+        )
         self._world = World(self._loop, self._source("world"), self._faults)
         self._effects = EffectsChecker(self._ledger, self.report)
         self._world.arrived = self._effects.arrived
@@ -185,7 +189,8 @@ class Simulation:
                 short = wait.wanted - wait.real
                 if not self._nemesis.stepped:
                     self.result.shortest_wait = max(self.result.shortest_wait, short)
-                if short > WAIT_TOLERANCE and not self._nemesis.stepped:
+                tolerance = WAIT_TOLERANCE + (self._faults.slow_seconds if self._faults.slow_share else 0.0)
+                if short > tolerance and not self._nemesis.stepped:
                     self.report("waits", f"{wait.node} of {wait.execution}: {wait.real:.3f} s of {wait.wanted} s")
 
     # --- what the parts tell ------------------------------------------------------------------------------------------
@@ -205,6 +210,9 @@ class Simulation:
         expected = LogError | BaseExceptionGroup if process.name.startswith("worker") else LogError
         if not isinstance(error, expected):
             self.report("tasks", f"{process}: {task.get_coro().__qualname__} ended with {error!r}")  # type: ignore[union-attr]
+
+    def _callback_failed(self, error: BaseException) -> None:
+        self.report("harness", f"a callback ended with {error!r}: {traceback.format_tb(error.__traceback__)[-1]}")
 
     def _crashed(self, name: str, error: BaseException) -> None:
         self._faults.counted["worker ended by itself"] += 1

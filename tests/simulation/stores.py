@@ -86,7 +86,11 @@ class SimBlobs:
 
     def now(self, workspace: str, ids: Collection[str]) -> dict[str, bytes]:
         """For checkers: at once."""
-        return {key: self._inner._blobs[workspace, key] for key in ids}
+        return {key: self.find(workspace, key) for key in ids}
+
+    def find(self, workspace: str, blob: str) -> bytes:
+        """For checkers: at once."""
+        return self._inner._blobs[workspace, blob]
 
 
 class SimVersions:

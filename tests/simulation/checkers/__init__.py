@@ -1,1 +1,1 @@
-"""What must hold, checked on the log, the read models and the world outside; no code shared with the engine."""
+"""What must hold, checked on the log, the read models and the outside world; the product's engine is not asked."""

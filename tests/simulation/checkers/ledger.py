@@ -47,10 +47,15 @@ class Stream:
 
 
 class Ledger:
-    """All commit topics. `expected(execution)` gives the workflow document that it runs."""
+    """All commit topics. `expected(execution)` gives the workflow document that it runs, `find_blob(workspace, id)`
+    what is stored outside."""
 
     def __init__(
-        self, report: Report, expected: Callable[[str], dict[str, Any]], judged: Callable[[str, str, int], bool]
+        self,
+        report: Report,
+        expected: Callable[[str], dict[str, Any]],
+        judged: Callable[[str, str, int], bool],
+        find_blob: Callable[[str, str], bytes],
     ) -> None:
         self.places: dict[tuple[str, int], Place] = {}
         self.streams: dict[str, Stream] = {}
@@ -59,6 +64,7 @@ class Ledger:
         self._report = report
         self._expected = expected
         self._judged = judged
+        self._find_blob = find_blob
 
     def take(self, record: Record, time: float) -> Accepted | None:
         """The next record of its partition; the accepted commit, if it is one."""
@@ -76,9 +82,16 @@ class Ledger:
         place.next_n += 1
         place.accepted += 1
         accepted = Accepted(record.offset, time, json.loads(record.value))
+        self._fill_in(accepted.commit)
         self._check_answers(record, place, accepted.commit)
         self._check_stream(accepted)
         return accepted
+
+    def _fill_in(self, commit: dict[str, Any]) -> None:
+        """Fields that are stored outside."""
+        for event in commit.get("events", []):
+            for name, blob in event.get("blobs", {}).items():
+                event["data"][name] = json.loads(self._find_blob(commit["workspace"], blob))
 
     def _check_answers(self, record: Record, place: Place, commit: dict[str, Any]) -> None:
         where = f"{record.topic}/{record.partition}@{record.offset}"
