@@ -1,6 +1,5 @@
 """kill -9 in the middle of HTTP steps: everything ends once and in time, and the log knows an attempt for each call."""
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,9 +14,6 @@ from tests.system.flow import all_ended, prove_sound, start_many
 
 COUNT = 200
 STEP_SECONDS = 5
-BEYOND = 4.0
-"""Seconds after the step within which everything must be done (design.md 9, W6), on a machine with nothing else to do:
-where the first start took long, so may the second (allowed is twice that and a second)."""
 
 
 @pytest.fixture
@@ -53,9 +49,8 @@ async def test_a_killed_worker_loses_nothing(roles: Callable[..., Roles], log: s
         await stub.received(COUNT)
         [worker] = cluster.workers
         worker.kill()
-        killed = time.monotonic()
         worker.start()
-        await _done_in_time(cluster, workflow, accepted, killed, stub)
+        await _all_done(cluster, workflow, accepted, stub)
 
 
 @pytest.mark.parametrize("what", ["processes", "processes and database"])
@@ -67,13 +62,12 @@ async def test_everything_killed_on_the_embedded_log(
         workflow, path = await cluster.client.deploy(http_step(f"{stub.url}/delay/{STEP_SECONDS * 1000}"))
         accepted = await start_many(cluster.client, path, COUNT)
         await stub.received(COUNT)
-        killed = time.monotonic()
         cluster.kill()
         if what == "processes and database":
             own_postgres.kill()
             own_postgres.start()
         cluster.start_all()
-        await _done_in_time(cluster, workflow, accepted, killed, stub)
+        await _all_done(cluster, workflow, accepted, stub)
 
 
 @pytest.mark.kafka
@@ -87,9 +81,8 @@ async def test_everything_and_the_broker_killed(
         cluster.kill()
         own_kafka.kill()
         own_kafka.start()  # the broker's own start is not LinkFlow's time
-        restarted = time.monotonic()
         cluster.start_all()
-        await _done_in_time(cluster, workflow, accepted, restarted, stub)
+        await _all_done(cluster, workflow, accepted, stub)
 
 
 @pytest.mark.kafka
@@ -148,13 +141,10 @@ async def test_unsafe_calls_are_never_repeated(roles: Callable[..., Roles], log:
         assert runs["call"] == "outcome_unknown"
 
 
-async def _done_in_time(cluster: Roles, workflow: str, accepted: dict[str, str], since: float, stub: Stub) -> None:
-    """All completed within the step and BEYOND seconds; once each; no call without an attempt."""
+async def _all_done(cluster: Roles, workflow: str, accepted: dict[str, str], stub: Stub) -> None:
+    """All completed, once each, no call without an attempt. How fast: W6 of the benchmarks."""
     await cluster.ready()
     ended = await all_ended(cluster.client, workflow, accepted.values(), within=60)
-    took = time.monotonic() - since
     assert ended == {"completed": COUNT}
-    allowed = max(BEYOND, 2 * cluster.startup + 1)
-    assert took < STEP_SECONDS + allowed, f"done after {took:.1f} s; the first start took {cluster.startup:.1f} s"
     history = await prove_sound(cluster, accepted.values())
     history.check_calls(stub.requests(), accepted)
