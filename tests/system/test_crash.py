@@ -1,4 +1,4 @@
-"""kill -9 in the middle of HTTP steps: everything ends once and in time, and the log knows an attempt for each call."""
+"""kill -9 in the middle of HTTP steps: everything ends once and the log knows an attempt for each call."""
 
 from collections.abc import Callable, Iterator
 
