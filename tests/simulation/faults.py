@@ -55,7 +55,7 @@ class Faults:
         return None
 
     def late_seconds(self) -> float:
-        return self._random.choice((0.2, 3.0, 15.0, 45.0)) * self._random.random()
+        return self._random.choice((0.2, 3.0, 15.0, 45.0, 120.0)) * self._random.random()
 
     def coin(self, chance: float = 0.5) -> bool:
         return self._random.random() < chance

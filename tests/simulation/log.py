@@ -4,6 +4,7 @@ from asyncio import Future, sleep
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from infra.log.memory import Fault, MemoryLog
 from infra.log.port import (
@@ -35,6 +36,7 @@ class SimLog:
         self.loop = loop
         self.faults = faults
         self.down = False
+        self.on_the_way = 0
         self._group = group
         self._landed = landed
 
@@ -83,6 +85,18 @@ class SimLog:
             return self.inner.append(topic, partition, records)
         finally:
             self.told(topic, partition, before)
+
+    def later(self, seconds: float, land: Callable[[], object]) -> None:
+        """Something arrives in `seconds`; `on_the_way` counts what has not yet."""
+        self.on_the_way += 1
+        self.loop.call_outside(seconds, self._arrive, land)
+
+    def _arrive(self, land: Callable[[], object]) -> None:
+        if self.down:
+            self.loop.call_outside(1.0, self._arrive, land)
+            return
+        self.on_the_way -= 1
+        land()
 
     def land_late(self) -> None:
         """What was held back arrives."""
@@ -153,21 +167,15 @@ class SimWriter:
             offset = log.land(flight.topic, flight.partition, flight.records)
         except LogUnavailable as error:
             if fault is Fault.LATE and not log.down:
-                log.loop.call_outside(faults.late_seconds(), log.land_late)
+                log.later(faults.late_seconds(), log.land_late)
             log.loop.call_outside(faults.latency(), self._refuse, flight, error)
             return
         finally:
             if isinstance(fault, Fault):
                 log.inner._faults.clear()  # one that was armed while the log is down must not meet another append
         if fault == "echo":
-            log.loop.call_outside(faults.late_seconds(), self._echo, flight)
+            log.later(faults.late_seconds(), partial(log.land, flight.topic, flight.partition, flight.records))
         log.loop.call_outside(faults.latency(), _resolve, flight.done, offset)
-
-    def _echo(self, flight: _Flight) -> None:
-        try:
-            self._log.land(flight.topic, flight.partition, flight.records)
-        except LogUnavailable:
-            self._log.loop.call_outside(1.0, self._echo, flight)
 
     def _refuse(self, flight: _Flight, error: LogError) -> None:
         if not flight.done.done():

@@ -158,6 +158,8 @@ class Simulation:
     def _unrest(self) -> str:
         if not self._client.done:
             return "clients wait"
+        if self._shared.log.on_the_way:
+            return "appends are on their way"
         if left := self._ledger.unfinished():
             return f"executions that do not end: {left}"
         for input_topic, topic in _PAIRS.items():
