@@ -12,8 +12,21 @@ import msgspec
 EffectClass = Literal["pure", "read", "idempotent", "unsafe"]
 
 
+class CredentialRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A credential of the execution's workspace by its id; `accepts`: the types of credentials that the effect can use.
+
+    The interpreter opens it; a decider never sees more than this.
+    """
+
+    id: str
+    accepts: list[str] = []
+
+
 class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults=True):
-    """One HTTP request. `body` is JSON unless it is text (`body_text`); time-out in seconds for the whole call."""
+    """One HTTP request. `body` is JSON unless it is text (`body_text`); time-out in seconds for the whole call.
+
+    `credential`: authenticates it, when it is sent.
+    """
 
     method: str
     url: str
@@ -24,6 +37,7 @@ class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults
     timeout_seconds: float = 30.0
     follow_redirects: bool = True
     max_response_bytes: int = 5_000_000
+    credential: CredentialRef | None = None
 
 
 Effect = HttpRequest

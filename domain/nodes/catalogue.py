@@ -24,6 +24,8 @@ def describe(node_type: NodeType) -> dict[str, Any]:
         "outputs": list(operation.outputs),
         "outputs_vary": node_type.outputs_vary,
         "can_be_disabled": node_type.can_be_disabled,
+        "credential_types": list(node_type.credential_types),
+        "credential_required": node_type.credential_required,
         "parameters": schema_of(node_type.parameters),
         "examples": [_example(node_type, number) for number in range(len(node_type.examples))],
     }

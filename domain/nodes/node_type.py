@@ -157,7 +157,9 @@ class NodeType:
     """What is known of all nodes of a type.
 
     `routes`: it sends items to ports of its own names, so that `continue` needs an extra port `main`;
-    `outputs_vary`: the names of its outputs depend on its parameters; `effects`: the classes its effects may have.
+    `outputs_vary`: the names of its outputs depend on its parameters; `effects`: the classes its effects may have;
+    `credential_types`: the types of credentials that it can use, `("http",)` for all that authenticate HTTP requests;
+    `credential_required`: it cannot do without.
     """
 
     type: str
@@ -171,6 +173,8 @@ class NodeType:
     effects: tuple[EffectClass, ...] = ("pure",)
     version: int = 1
     examples: tuple[Example, ...] = ()
+    credential_types: tuple[str, ...] = ()
+    credential_required: bool = False
 
 
 def failure_of(error: ExpressionError | NodeFailure, index: int, place: int) -> Failure:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
+from domain.effects import CredentialRef
 from domain.expressions import UNDEFINED, Compiled, ExpressionError, Scope, compile_value
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 
@@ -115,10 +116,18 @@ class Parameters:
     Everything wrong is noted by `complain`; what is wrong reads as its default, so that binding can go on.
     """
 
-    __slots__ = ("_compiled", "_complain", "_given", "_path", "_rows", "_schema", "_values", "references", "sources")
+    __slots__ = (
+        "_compiled", "_complain", "_given", "_path", "_rows", "_schema", "_values", "credential", "references",
+        "sources",
+    )  # fmt: skip
 
     def __init__(
-        self, schema: tuple[Parameter, ...], values: Mapping[str, Any], complain: Complain, path: str = ""
+        self,
+        schema: tuple[Parameter, ...],
+        values: Mapping[str, Any],
+        complain: Complain,
+        path: str = "",
+        credential: CredentialRef | None = None,
     ) -> None:
         self._complain = complain
         self._path = path
@@ -127,6 +136,8 @@ class Parameters:
         self._values: dict[str, Any] = {}
         self._compiled: dict[str, Compiled] = {}
         self._rows: dict[str, list[Parameters]] = {}
+        self.credential = credential
+        """The credential that the node names, for its effects."""
         self.references: set[str] = set()
         self.sources: list[Compiled] = []
         for name in values:

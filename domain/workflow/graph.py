@@ -12,6 +12,7 @@ from domain.expressions import Compiled
 from domain.nodes.node_type import Effects, Loop, Merge, NodeType, Operation, Pure, Trigger, Wait
 from domain.nodes.parameters import Parameters
 from domain.nodes.registry import NODE_TYPES
+from domain.workflow.credentials import credential_of
 from domain.workflow.document import Connection, NodeDocument, WorkflowDocument
 from domain.workflow.fields import Problems
 from domain.workflow.reachability import Reachability, cycle_of
@@ -182,7 +183,8 @@ def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict
             field = f"{path}.parameters.{where}"
             problems.add(field, f"{owner}parameter {where!r} {message}")
 
-        parameters = Parameters(node_type.parameters, entry.parameters, complain)
+        credential = credential_of(entry, node_type, path, problems)
+        parameters = Parameters(node_type.parameters, entry.parameters, complain, credential=credential)
         node = Node(index, entry, node_type, node_type.bind(parameters))
         _check_node(node, node_type, path, problems)
         nodes[index] = node

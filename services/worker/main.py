@@ -8,6 +8,7 @@ from functools import partial
 
 import asyncpg
 
+from domain.effects import HttpRequest
 from infra.blobs import PostgresBlobs
 from infra.log import open_log
 from infra.postgres.checkpoints import PostgresCheckpoints
@@ -16,6 +17,8 @@ from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
 from infra.telemetry.metrics import serve_metrics
 from infra.telemetry.tracing import configure_tracing, shutdown_tracing
+from services.worker.effects.http import HttpEffects
+from services.worker.effects.interpreter import Interpreters
 from services.worker.versions import WorkflowVersions
 from services.worker.worker import Worker
 
@@ -42,6 +45,7 @@ async def run(settings: Settings) -> None:
                 partial(_positions, pool),
                 name=name,
                 max_effects=settings.max_effects,
+                interpreters=make_interpreters(),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
             )
             await worker.run(stop)
@@ -51,6 +55,11 @@ async def run(settings: Settings) -> None:
         await pool.close()
         stop_metrics()
         shutdown_tracing()
+
+
+def make_interpreters() -> Interpreters:
+    """What performs each kind of effect in this worker."""
+    return {HttpRequest: HttpEffects()}
 
 
 async def _positions(pool: asyncpg.Pool) -> dict[tuple[str, int], int]:

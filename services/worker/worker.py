@@ -35,7 +35,8 @@ from schemas.envelope import KIND_COMMAND, decode_tick, encode, partition_of
 from schemas.fence import GapInLog
 from schemas.payloads import BlobCollector
 from services.worker.compute import ComputeFailed, ComputePool
-from services.worker.effects.performer import EffectPerformer, Http
+from services.worker.effects.interpreter import Interpreters
+from services.worker.effects.performer import EffectPerformer
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
 from services.worker.owner import DATABASE_AWAY, PartitionOwner
 from services.worker.versions import Versions
@@ -68,7 +69,7 @@ class Worker:
         max_effects: int = 2_000,
         compute_processes: int = 1,
         lanes: Sequence[Lane] | None = None,
-        http: Http | None = None,
+        interpreters: Interpreters,
         compute: ComputePool | None = None,
     ) -> None:
         self.log = log
@@ -81,7 +82,7 @@ class Worker:
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
-        self._performer = EffectPerformer(max_effects, http)
+        self._performer = EffectPerformer(max_effects, interpreters)
         self._compute = compute or ComputePool(compute_processes)
         self._writer: Writer | None = None
         self._writer_lock = asyncio.Lock()
@@ -162,7 +163,14 @@ class Worker:
             self._reader.resume(owner.lane.input_topic, owner.partition)
 
     def perform(self, owner: PartitionOwner, request: PerformAttempt, stream: str, entry: Entry) -> None:
-        self._performer.start(request, stream, owner.clock, partial(self._deliver, entry.workspace), entry.trace)
+        self._performer.start(
+            request,
+            stream,
+            owner.clock,
+            partial(self._deliver, entry.workspace),
+            entry.trace,
+            workspace=entry.workspace,
+        )
 
     def saturated(self) -> bool:
         return self._performer.saturated

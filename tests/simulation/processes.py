@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.effects import HttpRequest
 from infra.log.port import LogError, LogUnavailable, Record, Topic
 from projections.catalog import PROJECTIONS
 from projections.memory import MemoryTables
@@ -155,7 +156,7 @@ class Installation:
             name=name,
             max_effects=self._max_effects,
             lanes=(WatchedLane(versions, shared.states), AggregateLane()),
-            http=shared.world.client(name),
+            interpreters={HttpRequest: shared.world.client(name)},
             compute=SimComputePool(shared.log.faults),
         )
         self.workers[name] = worker

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.effects import EffectClass, EffectError, HttpRequest
+from services.worker.effects.interpreter import EffectContext
 from tests.simulation.faults import Faults
 from tests.simulation.loop import SimLoop
 
@@ -97,15 +98,13 @@ class SimHttp:
         self._world = world
         self._process = process
 
-    async def perform(
-        self, request: HttpRequest, *, key: str, effect_class: EffectClass, trace: bytes | None
-    ) -> dict[str, Any] | EffectError:
+    async def perform(self, effect: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
         world = self._world
         done: asyncio.Future[Any] = world._loop.create_future()
         latency = world._faults.latency()
-        world._loop.call_outside(latency, world.arrive, self._process, request, key, effect_class, done)
+        world._loop.call_outside(latency, world.arrive, self._process, effect, context.key, context.effect_class, done)
         try:
-            async with asyncio.timeout(request.timeout_seconds):
+            async with asyncio.timeout(effect.timeout_seconds):
                 result: dict[str, Any] | EffectError = await done
                 return result
         except TimeoutError:

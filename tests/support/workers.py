@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from domain.effects import HttpRequest
 from domain.workflow.document import parse_document
 from domain.workflow.graph import Graph, compile_workflow
 from infra.blobs import MemoryBlobs
@@ -23,6 +24,7 @@ from schemas.envelope import (
 )
 from schemas.fence import Fence
 from services.worker.clock import wall_ms
+from services.worker.effects.http import HttpEffects
 from services.worker.lanes import Lane
 from services.worker.versions import GraphKey
 from services.worker.worker import GROUP, Worker
@@ -157,6 +159,7 @@ class Cluster:
             name=name,
             lanes=lanes,
             max_effects=self._max_effects,
+            interpreters={HttpRequest: HttpEffects()},
         )
         stop = self._stops[name] = asyncio.Event()
         self.workers[name] = worker

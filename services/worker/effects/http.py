@@ -6,8 +6,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from domain.effects import EffectClass, EffectError, HttpRequest
+from domain.effects import EffectError, HttpRequest
 from infra.telemetry import metrics
+from services.worker.effects.interpreter import EffectContext
 
 CONNECT_SECONDS = 10.0
 _USER_AGENT = "LinkFlow"
@@ -20,12 +21,10 @@ class HttpEffects:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def perform(
-        self, request: HttpRequest, *, key: str, effect_class: EffectClass, trace: bytes | None
-    ) -> dict[str, Any] | EffectError:
+    async def perform(self, effect: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
         """`{"status", "headers", "body"}`, or why not. Never raises but for cancellation."""
         started = asyncio.get_running_loop().time()
-        result = await self._perform(request, key, effect_class, trace)
+        result = await self._perform(effect, context)
         outcome = "error" if isinstance(result, EffectError) else str(result["status"] // 100) + "xx"
         metrics.EFFECTS.labels("http", outcome).inc()
         metrics.EFFECT_SECONDS.labels("http").observe(asyncio.get_running_loop().time() - started)
@@ -35,11 +34,9 @@ class HttpEffects:
         if self._session is not None:
             await self._session.close()
 
-    async def _perform(
-        self, request: HttpRequest, key: str, effect_class: EffectClass, trace: bytes | None
-    ) -> dict[str, Any] | EffectError:
+    async def _perform(self, request: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
         try:
-            headers, data = _headers_and_body(request, key, effect_class, trace)
+            headers, data = _headers_and_body(request, context)
             async with self._client().request(
                 request.method,
                 request.url,
@@ -72,9 +69,7 @@ class HttpEffects:
         return self._session
 
 
-def _headers_and_body(
-    request: HttpRequest, key: str, effect_class: EffectClass, trace: bytes | None
-) -> tuple[dict[str, str], bytes | None]:
+def _headers_and_body(request: HttpRequest, context: EffectContext) -> tuple[dict[str, str], bytes | None]:
     headers = {str(name): str(value) for name, value in request.headers.items()}
     given = {name.lower() for name in headers}
     data: bytes | None = None
@@ -84,10 +79,10 @@ def _headers_and_body(
         data = msgspec.json.encode(request.body)
         if "content-type" not in given:
             headers["Content-Type"] = "application/json"
-    if effect_class == "idempotent" and "idempotency-key" not in given:
-        headers["Idempotency-Key"] = key
-    if trace is not None and "traceparent" not in given:
-        headers["traceparent"] = trace.decode()
+    if context.effect_class == "idempotent" and "idempotency-key" not in given:
+        headers["Idempotency-Key"] = context.key
+    if context.trace is not None and "traceparent" not in given:
+        headers["traceparent"] = context.trace.decode()
     return headers, data
 
 

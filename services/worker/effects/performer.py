@@ -6,15 +6,15 @@ is never dropped: if this worker does not own the partition any more, it goes to
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from domain.effects import EffectClass, EffectError, HttpRequest, ItemResult, PerformAttempt
+from domain.effects import EffectError, ItemResult, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
 from infra.failpoints import failpoint
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from infra.telemetry.tracing import start_span
-from services.worker.effects.http import HttpEffects
+from services.worker.effects.interpreter import EffectContext, Interpreters
 from services.worker.effects.slots import Slots
 
 _log = get_logger("worker.effects")
@@ -26,24 +26,14 @@ class OwnersTime(Protocol):
     def fresh(self) -> bool: ...
 
 
-class Http(Protocol):
-    """What performs HttpRequest: `HttpEffects`, or a simulated world."""
-
-    async def perform(
-        self, request: HttpRequest, *, key: str, effect_class: EffectClass, trace: bytes | None
-    ) -> dict[str, Any] | EffectError: ...
-
-    async def close(self) -> None: ...
-
-
 Deliver = Callable[[str, ConcludeAttempt | AttemptNotStarted], None]
 
 
 class EffectPerformer:
     """All effects of one worker."""
 
-    def __init__(self, most_at_once: int, http: Http | None = None) -> None:
-        self._http = http or HttpEffects()
+    def __init__(self, most_at_once: int, interpreters: Interpreters) -> None:
+        self._interpreters = interpreters
         self._most_at_once = most_at_once
         self._slots = Slots(most_at_once)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,10 +48,17 @@ class EffectPerformer:
         return self._slots.full
 
     def start(
-        self, request: PerformAttempt, stream: str, clock: OwnersTime, deliver: Deliver, trace: bytes | None
+        self,
+        request: PerformAttempt,
+        stream: str,
+        clock: OwnersTime,
+        deliver: Deliver,
+        trace: bytes | None,
+        *,
+        workspace: str,
     ) -> None:
-        """Perform `request` by a task of its own and deliver what became of it."""
-        task = asyncio.create_task(self._attempt(request, stream, clock, deliver, trace))
+        """Perform `request` for `workspace` by a task of its own and deliver what became of it."""
+        task = asyncio.create_task(self._attempt(request, stream, clock, deliver, trace, workspace))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -75,10 +72,17 @@ class EffectPerformer:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._http.close()
+        for interpreter in self._interpreters.values():
+            await interpreter.close()
 
     async def _attempt(
-        self, request: PerformAttempt, stream: str, clock: OwnersTime, deliver: Deliver, trace: bytes | None
+        self,
+        request: PerformAttempt,
+        stream: str,
+        clock: OwnersTime,
+        deliver: Deliver,
+        trace: bytes | None,
+        workspace: str,
     ) -> None:
         if not await self._may_start(request, clock):
             deliver(stream, AttemptNotStarted(node=request.node, run=request.run, attempt=request.attempt))
@@ -90,7 +94,10 @@ class EffectPerformer:
             with start_span("attempt", trace, node=request.node, attempt=request.attempt) as span:
                 side_by_side = asyncio.Semaphore(held)
                 results = await asyncio.gather(
-                    *(self._one(request, place, side_by_side, span or trace) for place in range(len(request.effects)))
+                    *(
+                        self._one(request, place, side_by_side, _context(request, place, workspace, span or trace))
+                        for place in range(len(request.effects))
+                    )
                 )
         finally:
             metrics.EFFECTS_IN_FLIGHT.dec(held)
@@ -124,27 +131,29 @@ class EffectPerformer:
         return min(len(request.effects), self._most_at_once)
 
     async def _one(
-        self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, trace: bytes | None
+        self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, context: EffectContext
     ) -> ItemResult:
         try:
-            return await self._interpret(request, place, side_by_side, trace)
+            return await self._interpret(request, place, side_by_side, context)
         except Exception as error:  # noqa: BLE001 — a result, whatever happened: nobody waits for ever
             _log.exception("an effect interpreter failed", node=request.node)
             failed = EffectError("internal_error", f"{type(error).__name__}: {error}", retriable=False, unknown=True)
             return ItemResult(request.indexes[place], error=failed)
 
     async def _interpret(
-        self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, trace: bytes | None
+        self, request: PerformAttempt, place: int, side_by_side: asyncio.Semaphore, context: EffectContext
     ) -> ItemResult:
         effect = request.effects[place]
         index = request.indexes[place]
         async with side_by_side:
-            match effect:
-                case HttpRequest():
-                    result = await self._http.perform(
-                        effect, key=request.keys[place], effect_class=request.effect_class, trace=trace
-                    )
+            result = await self._interpreters[type(effect)].perform(effect, context)
         failpoint("effect.after_request")
         if isinstance(result, EffectError):
             return ItemResult(index, error=result)
         return ItemResult(index, value=result)
+
+
+def _context(request: PerformAttempt, place: int, workspace: str, trace: bytes | None) -> EffectContext:
+    return EffectContext(
+        workspace, request.execution_id, request.node, request.keys[place], request.effect_class, trace
+    )

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
-from domain.effects import EffectClass, EffectError, HttpRequest, PerformAttempt
+from domain.effects import EffectError, HttpRequest, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
+from services.worker.effects.interpreter import EffectContext
 from services.worker.effects.performer import EffectPerformer
 from services.worker.effects.slots import Slots
 
@@ -23,10 +24,8 @@ class GatedHttp:
     def __init__(self) -> None:
         self.gates: dict[str, asyncio.Event] = {}
 
-    async def perform(
-        self, request: HttpRequest, *, key: str, effect_class: EffectClass, trace: bytes | None
-    ) -> dict[str, Any] | EffectError:
-        await self.gates[request.url].wait()
+    async def perform(self, effect: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
+        await self.gates[effect.url].wait()
         return {"status": 200, "headers": {}, "body": None}
 
     async def close(self) -> None:
@@ -51,11 +50,16 @@ def attempt(node: str, count: int, start_by: int) -> PerformAttempt:
 async def test_two_attempts_that_want_all_places_do_not_hold_each_other_up() -> None:
     http = GatedHttp()
     delivered: asyncio.Queue[ConcludeAttempt | AttemptNotStarted] = asyncio.Queue()
-    performer = EffectPerformer(2, http)
+    performer = EffectPerformer(2, {HttpRequest: http})
     for node, count in (("small", 1), ("other", 1), ("first", 2), ("second", 2)):
         http.gates[f"http://{node}"] = asyncio.Event()
         performer.start(
-            attempt(node, count, 5_000), "s", StandingClock(), lambda _, what: delivered.put_nowait(what), None
+            attempt(node, count, 5_000),
+            "s",
+            StandingClock(),
+            lambda _, what: delivered.put_nowait(what),
+            None,
+            workspace="w",
         )
     await asyncio.sleep(0)
     await asyncio.sleep(0)
