@@ -60,6 +60,7 @@ COMMANDS = Codec(
         Entry("execution.start", execution_commands.StartExecution),
         Entry("execution.cancel", execution_commands.CancelExecution),
         Entry("execution.give_verdict", execution_commands.GiveVerdict),
+        Entry("execution.conclude_child", execution_commands.ConcludeChild),
         Entry("execution.begin", execution_commands.Begin),
         Entry("execution.conclude_attempt", execution_commands.ConcludeAttempt),
         Entry("execution.attempt_not_started", execution_commands.AttemptNotStarted),
@@ -146,6 +147,13 @@ def decode_command_data(record: CommandRecord | SentCommand, blobs: Mapping[str,
     if record.type in OWNER_ONLY:
         raise UnknownRecord(record.type, record.tv, "comes only from the owner of a partition, never by the log")
     return COMMANDS.decode(record.type, record.tv, record.data, record.blobs, blobs)
+
+
+def decode_command_bare(record: CommandRecord) -> Any:
+    """As `decode_command_data`, with the fields that are stored outside left empty: for what cannot be decided."""
+    if record.type in OWNER_ONLY:
+        raise UnknownRecord(record.type, record.tv, "comes only from the owner of a partition, never by the log")
+    return COMMANDS.decode_bare(record.type, record.tv, record.data, record.blobs)
 
 
 def blobs_of(record: EventRecord | CommandRecord | SentCommand | CommitRecord) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from domain.effects import ItemResult
-from domain.execution.events import ErrorInfo, Items, Reply
+from domain.execution.events import ErrorInfo, Items, Origin, Reply
 
 
 class Command(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -17,6 +17,9 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 class StartExecution(Command, frozen=True):
     """Run `workflow_version` of a workflow from `trigger_node` with `items`.
+
+    Version 0: the active one, else the newest, as its owner knows it when it decides. No trigger node: the first that
+    fits `trigger_type`. `origin` is told how it ends, also if it is refused.
 
     `fingerprint`: a hash of what was asked; the same execution id with another fingerprint is rejected
     (`idempotency_mismatch`). `queued_at` comes from the caller and keys the read model's rows.
@@ -33,6 +36,8 @@ class StartExecution(Command, frozen=True):
     fingerprint: str = ""
     reply: Reply = "none"
     retry_of: str | None = None
+    origin: Origin | None = None
+    depth: int = 0
 
 
 class CancelExecution(Command, frozen=True):
@@ -46,6 +51,18 @@ class GiveVerdict(Command, frozen=True):
     run: int
     verdict: Literal["happened", "run_again", "fail"]
     result: Any = None
+
+
+class ConcludeChild(Command, frozen=True):
+    """How the execution ended that an item of a node run started. `status` refused: it never began."""
+
+    node: str
+    run: int
+    item: int
+    child: str
+    status: Literal["completed", "failed", "cancelled", "timeout", "refused"]
+    output: Items = []
+    error: ErrorInfo | None = None
 
 
 class Begin(Command, frozen=True):
@@ -88,6 +105,7 @@ ExecutionCommand = (
     StartExecution
     | CancelExecution
     | GiveVerdict
+    | ConcludeChild
     | Begin
     | ConcludeAttempt
     | AttemptNotStarted

@@ -2,8 +2,10 @@
 
 from msgspec.structs import replace
 
+from domain.decision import Decision, OutgoingCommand
 from domain.effects import Compute, EffectRequest, WakeAt
 from domain.execution import attempts
+from domain.execution.endings import TerminalEvent, consequences
 from domain.execution.events import (
     ErrorInfo,
     ExecutionCompleted,
@@ -60,6 +62,7 @@ class Course:
         self.clock = clock
         self.events: list[ExecutionEvent] = []
         self.effects: list[EffectRequest] = []
+        self.commands: list[OutgoingCommand] = []
         self._scope: Scope | None = None
 
     @property
@@ -73,6 +76,9 @@ class Course:
             event = replace(event, outputs=stamped(event.node, event.run, event.outputs))
         self.events.append(event)
         apply(self.state, event, self.graph)
+
+    def decision(self) -> Decision:
+        return Decision(self.events, self.state, effects=self.effects, commands=self.commands)
 
     # how it begins, goes on and ends
 
@@ -93,7 +99,7 @@ class Course:
         if state.closed or state.queue:
             return
         if not state.effects and not state.waits:
-            self.emit(ExecutionCompleted(output=self._output(), at=self.now))
+            self.end(ExecutionCompleted(output=self._output(), at=self.now))
         elif state.status == RUNNING and state.idle:
             self.emit(ExecutionParked(at=self.now))
 
@@ -107,13 +113,18 @@ class Course:
 
     def fail(self, error: ErrorInfo) -> None:
         self.cancel_rest()
-        self.emit(ExecutionFailed(error=error, at=self.now))
+        self.end(ExecutionFailed(error=error, at=self.now))
 
     def time_out(self) -> None:
         seconds = self.graph.document.settings.timeout_seconds
         self.cancel_rest()
         error = ErrorInfo(code="timeout", message=f"the execution took longer than its {seconds:g} seconds")
-        self.emit(ExecutionTimedOut(at=self.now, error=error))
+        self.end(ExecutionTimedOut(at=self.now, error=error))
+
+    def end(self, event: TerminalEvent) -> None:
+        """The last event but late results, and what it sets going elsewhere."""
+        self.commands += consequences(self.state.origin, self.state.id, (event,))
+        self.emit(event)
 
     def cancel_rest(self) -> None:
         """Every run that is under way, parked or queued ends here."""

@@ -16,6 +16,7 @@ from domain.execution.commands import (
     Begin,
     CancelExecution,
     ConcludeAttempt,
+    ConcludeChild,
     ConcludeCompute,
     ExecutionCommand,
     GiveVerdict,
@@ -25,13 +26,14 @@ from domain.execution.commands import (
 )
 from domain.execution.compute import compute_job, compute_run, computed
 from domain.execution.course import Course
+from domain.execution.endings import refused
 from domain.execution.events import AttemptConcluded, ExecutionCancelled, ExecutionQueued
 from domain.execution.evolution import evolve, fold
 from domain.execution.runs import failed_output, items_of
 from domain.execution.snapshots import restore, snapshot
 from domain.execution.state import QUEUED, RUNNING, WAITING, EffectRun, Execution
 from domain.nodes.node_type import Effects
-from domain.workflow.graph import Graph
+from domain.workflow.graph import Graph, Node
 
 __all__ = ["Execution", "compute_job", "compute_run", "decide", "evolve", "fold", "restore", "snapshot"]
 
@@ -45,10 +47,12 @@ def decide(
     now: int,
     clock: int,
     begin: bool = True,
+    version: int = 0,
 ) -> Decision:
-    """Decide one command. `begin=False`: a start is only queued, Begin follows when its turn comes."""
+    """Decide one command. `begin=False`: a start is only queued, Begin follows when its turn comes. `version`: what
+    `graph` is a version of, for a start that names none."""
     if isinstance(command, StartExecution):
-        return _start(command, state, graph, execution_id, now, clock, begin)
+        return _start(command, state, graph, execution_id, now, clock, begin, version)
     if state is None:
         return Decision([], None, rejected("unknown_execution", "there is no such execution"))
     if graph is None:
@@ -57,7 +61,7 @@ def decide(
     outcome = _decide(command, course)
     if outcome is not None:
         return Decision([], state, outcome)
-    return Decision(course.events, course.state, effects=course.effects)
+    return course.decision()
 
 
 def _start(
@@ -68,24 +72,24 @@ def _start(
     now: int,
     clock: int,
     begin: bool,
+    version: int,
 ) -> Decision:
     if state is not None:
         if state.fingerprint == command.fingerprint:
             return Decision([], state, DUPLICATE)
         return Decision([], state, rejected("idempotency_mismatch", "this id was used for another request"))
-    if graph is None:
-        return Decision([], None, rejected("unknown_workflow_version", "the workflow version was not found"))
-    if graph.trigger(command.trigger_node) is None:
-        why = f"{command.trigger_node[:100]!r} is no trigger of this workflow version, or it is disabled"
-        return Decision([], None, rejected("unknown_trigger", why))
-    if not all(type(item.get("json")) is dict for item in command.items):
-        return Decision([], None, rejected("invalid_input", 'every item must be {"json": {…}} with an object in it'))
+    wrong = _wrong_with_start(command, graph)
+    if wrong is not None:
+        return refused(command, execution_id, None, wrong, now)
+    assert graph is not None
+    trigger = _trigger(command, graph)
+    assert trigger is not None
     course = Course(Execution(execution_id), graph, now, clock)
     course.emit(
         ExecutionQueued(
             workflow_id=command.workflow_id,
-            workflow_version=command.workflow_version,
-            trigger_node=command.trigger_node,
+            workflow_version=version or command.workflow_version,
+            trigger_node=trigger.id,
             trigger_type=command.trigger_type,
             items=command.items,
             queued_at=command.queued_at,
@@ -93,11 +97,32 @@ def _start(
             fingerprint=command.fingerprint,
             reply=command.reply,
             retry_of=command.retry_of,
+            origin=command.origin,
+            depth=command.depth,
         )
     )
     if begin:
         course.begin()
-    return Decision(course.events, course.state, effects=course.effects)
+    return course.decision()
+
+
+def _trigger(command: StartExecution, graph: Graph) -> Node | None:
+    if command.trigger_node:
+        return graph.trigger(command.trigger_node)
+    return graph.trigger_for(command.trigger_type)
+
+
+def _wrong_with_start(command: StartExecution, graph: Graph | None) -> Outcome | None:
+    if graph is None:
+        return rejected("unknown_workflow_version", "the workflow version was not found")
+    if _trigger(command, graph) is None:
+        if not command.trigger_node:
+            return rejected("no_trigger", f"this workflow version has no trigger for a start by {command.trigger_type}")
+        why = f"{command.trigger_node[:100]!r} is no trigger of this workflow version, or it is disabled"
+        return rejected("unknown_trigger", why)
+    if not all(type(item.get("json")) is dict for item in command.items):
+        return rejected("invalid_input", 'every item must be {"json": {…}} with an object in it')
+    return None
 
 
 def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
@@ -120,6 +145,8 @@ def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
             return _cancel(command, course)
         case GiveVerdict():
             return _give_verdict(command, course)
+        case ConcludeChild():
+            return rejected("not_under_way", "this child is not waited for")
         case StartExecution():
             raise AssertionError("decided elsewhere")
         case _:
@@ -257,7 +284,7 @@ def _cancel(command: CancelExecution, course: Course) -> Outcome | None:
     if course.state.closed:
         return rejected("already_ended", f"the execution has ended already: {course.state.status}")
     course.cancel_rest()
-    course.emit(ExecutionCancelled(at=course.now, reason=command.reason))
+    course.end(ExecutionCancelled(at=course.now, reason=command.reason))
     return None
 
 

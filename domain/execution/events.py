@@ -29,7 +29,24 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     node_id: str | None = None
 
 
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who asked for an execution and is told how it ends, by a command to `stream` (domain/execution/endings.py).
+
+    parent: the item of a node run of another execution; schedule, limit, delivery: `ref` is theirs.
+    """
+
+    kind: Literal["parent", "schedule", "limit", "delivery"]
+    stream: str
+    node: str = ""
+    run: int = 0
+    item: int = -1
+    ref: str = ""
+
+
 class ExecutionQueued(Event, frozen=True):
+    """`depth`: how many executions stand above it (sub-workflows, error workflows); `error_workflow`: what starts if
+    it fails, as the version said when it was queued."""
+
     workflow_id: str
     workflow_version: int
     trigger_node: str
@@ -40,6 +57,9 @@ class ExecutionQueued(Event, frozen=True):
     fingerprint: str = ""
     reply: Reply = "none"
     retry_of: str | None = None
+    origin: Origin | None = None
+    depth: int = 0
+    error_workflow: str | None = None
 
 
 class ExecutionStarted(Event, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from domain.effects import EffectClass, ItemResult
 from domain.errors import ImpossibleHistory
-from domain.execution.events import Items, Source
+from domain.execution.events import Items, Origin, Source
 from domain.execution.state import Delivery, EffectRun, Execution, LoopHold, Ready, Waiting
 from domain.workflow.graph import Graph
 
@@ -74,6 +74,9 @@ class _Snapshot(msgspec.Struct, array_like=True):
     last: tuple[int, dict[str, int]] | None
     lists: list[Items]
     traced: list[tuple[int, int, dict[str, int]]] = []
+    origin: Origin | None = None
+    depth: int = 0
+    error_workflow: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -142,6 +145,9 @@ def snapshot(state: Execution) -> bytes:
             last=None if state.last is None else (state.last[0], lists.ports(state.last[1])),
             traced=[(node, run, lists.ports(ports)) for (node, run), ports in sorted(state.traced.items())],
             lists=lists.lists,
+            origin=state.origin,
+            depth=state.depth,
+            error_workflow=state.error_workflow,
         )
     )
 
@@ -227,7 +233,7 @@ def _restored(packed: _Snapshot, graph: Graph) -> Execution:
 
 _PLAIN = (
     "workflow_id", "workflow_version", "trigger_node", "trigger_type", "priority", "fingerprint", "reply", "queued_at",
-    "status", "started_at", "deadline", "parked_at", "responded", "run_count",
+    "status", "started_at", "deadline", "parked_at", "responded", "run_count", "origin", "depth", "error_workflow",
 )  # fmt: skip
 
 

@@ -26,6 +26,12 @@ _ITEM = re.compile(r"""\.\s*item\b|['"`]item['"`]|\{[^{}()]*\bitem\b[^{}()]*\}""
 _INPUT = re.compile(r"input[1-9]\d{0,2}")
 
 
+TRIGGER_OF = {"schedule": "schedule", "error": "error_trigger", "sub_workflow": "execute_workflow_trigger"}
+"""The type of the trigger that a start of this kind looks for."""
+NEEDS_OWN_TRIGGER = frozenset({"error", "sub_workflow"})
+"""Starts that no other trigger takes: a workflow says so itself that others may call it."""
+
+
 class Link(NamedTuple):
     """A connection as its source sees it. `back`: it brings a loop's batch back."""
 
@@ -110,6 +116,12 @@ class Graph:
         triggers = [node for node in self.nodes if node.kind == "trigger" and not node.disabled]
         manual = [node for node in triggers if node.type == "manual"]
         return next(iter(manual or triggers), None)
+
+    def trigger_for(self, kind: str) -> Node | None:
+        """Where a start by `kind` (an execution's trigger type) begins that names no trigger, None if nowhere."""
+        own = TRIGGER_OF.get(kind)
+        found = next((node for node in self.nodes if node.type == own and not node.disabled), None)
+        return found if found is not None or kind in NEEDS_OWN_TRIGGER else self.default_trigger()
 
 
 def compile_workflow(document: WorkflowDocument) -> Graph:

@@ -12,6 +12,7 @@ from typing import Any
 
 from domain.decision import Decision, Outcome, rejected
 from domain.execution.commands import StartExecution
+from domain.execution.endings import refused
 from infra.log.port import MAX_APPEND_BYTES, NewRecord, Record
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
@@ -22,7 +23,7 @@ from schemas.errors import SchemaError
 from services.worker.clock import OwnerClock, wall_ms
 from services.worker.commits import CommitEncoder, CommitTooLarge
 from services.worker.dead_letters import dead_letter
-from services.worker.lanes import Entry, Lane
+from services.worker.lanes import EXECUTION, Entry, Lane
 from services.worker.memory import PartitionMemory
 from services.worker.recovery import find_blobs
 from services.worker.remembered import STALE_AFTER_MS
@@ -273,10 +274,10 @@ class Batch:
         entry = self._memory.entries.get(stream) if code == "poison" else None
         decision = Decision([], entry.state if entry else None, Outcome(kind="failed", code=code, message=reason))
         wanted: Any = None
-        if command is not None and code == "poison" and not command.blobs:
+        if command is not None:
             with suppress(SchemaError):
-                wanted = registry.decode_command_data(command)
-                decision = self._failed(wanted, entry, stream, command.workspace, code, reason)
+                wanted = registry.decode_command_bare(command)
+                decision = self._undecided(wanted, entry, command, decision)
         why = _Why(
             command.workspace if command else "",
             command.id if command else "",
@@ -285,12 +286,22 @@ class Batch:
         )
         self._put(stream, entry, decision, wanted, why)
 
+    def _undecided(self, wanted: Any, entry: Entry | None, command: CommandRecord, answer: Decision) -> Decision:
+        """What an input that is known but cannot be decided leaves behind. `wanted`: without its payloads."""
+        code, reason = answer.outcome.code, answer.outcome.message
+        if code == "poison":
+            return self._failed(wanted, entry, command.stream, command.workspace, code, reason)
+        if isinstance(wanted, StartExecution) and command.stream not in self._memory.entries:
+            execution_id = command.stream.removeprefix(EXECUTION)
+            return refused(wanted, execution_id, None, answer.outcome, self._clock.now())
+        return answer
+
     # --- recording --------------------------------------------------------------------------------------------------
 
     def _put(self, stream: str, entry: Entry | None, decision: Decision, command: Any, why: _Why) -> None:
         """Encode the decision as the next record of the batch and move the state on to it."""
         if entry is None and decision.events:
-            key = self._lane.graph_key(why.workspace, command, None)
+            key = self._lane.key_of_first(why.workspace, decision.events)
             entry = Entry(key[0] if key else why.workspace, graph_key=key, trace=why.trace)
         version = entry.version if entry else 0
         try:

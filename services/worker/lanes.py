@@ -14,13 +14,14 @@ from domain.decision import Decision, Outcome, rejected
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
 from domain.execution.commands import ExecutionCommand, StartExecution
-from domain.execution.events import ErrorInfo, ExecutionEvent, ExecutionFailed, ExecutionQueued
+from domain.execution.endings import consequences, refused
+from domain.execution.events import ErrorInfo, ExecutionEvent, ExecutionFailed, ExecutionQueued, Origin
 from domain.workflow import decider as workflow_decider
 from domain.workspace import decider as workspace_decider
 from infra.log.port import Topic
 from schemas.envelope import CommandRecord
 from services.worker.unreadable import UnreadableExecution
-from services.worker.versions import GraphKey, Versions
+from services.worker.versions import BY_REFERENCE, GraphKey, Versions
 
 EXECUTION = "execution-"
 START_TYPE = "execution.start"
@@ -122,6 +123,7 @@ class _FrozenExecution(msgspec.Struct, array_like=True):
     workflow_version: int
     queued_at: int
     state: bytes
+    origin: Origin | None = None
 
 
 _frozen_decoder = msgspec.msgpack.Decoder(_FrozenExecution)
@@ -148,7 +150,7 @@ class ExecutionLane:
         if entry is not None:
             return entry.graph_key
         if isinstance(command, StartExecution):
-            return self._shared((workspace, command.workflow_id, command.workflow_version))
+            return self._named((workspace, command.workflow_id, command.workflow_version))
         return None
 
     def key_of_command(self, command: CommandRecord) -> GraphKey | None:
@@ -179,16 +181,21 @@ class ExecutionLane:
     ) -> Decision:
         key = self.graph_key(workspace, command, entry)
         graph = self._versions.get(key) if key else None
+        execution_id = stream[len(EXECUTION) :]
         if entry is None and isinstance(command, StartExecution) and graph is None:
-            return Decision(
-                [], None, rejected("workflow_not_found", f"version {command.workflow_version} of workflow "
-                                   f"{command.workflow_id} does not exist in this workspace"),
-            )  # fmt: skip
+            return refused(command, execution_id, None, _not_found(command), now)
         state = entry.state if entry else None
         if isinstance(state, UnreadableExecution):
-            return state.decide(command, now)
+            return state.decide(command, execution_id, now)
         return execution_decider.decide(
-            command, state, graph, execution_id=stream[len(EXECUTION) :], now=now, clock=clock, begin=begin
+            command,
+            state,
+            graph,
+            execution_id=execution_id,
+            now=now,
+            clock=clock,
+            begin=begin,
+            version=key[2] if key else 0,
         )
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -202,6 +209,10 @@ class ExecutionLane:
             entry.state = known.after(events)
             return
         entry.state = execution_decider.fold(entry.state, events, graph, execution_id=stream[len(EXECUTION) :])
+
+    def _named(self, key: GraphKey) -> GraphKey:
+        """The version that a start means, which may name none."""
+        return self._shared(key if key[2] != BY_REFERENCE else self._versions.meant(key))
 
     def _shared(self, key: GraphKey) -> GraphKey:
         """One tuple a version, however many executions run it: 10,000 parked ones must cost little."""
@@ -229,13 +240,16 @@ class ExecutionLane:
                 return Decision([], entry.state, outcome)
             failed = ExecutionFailed(error=error, at=now)
             state = execution_decider.evolve(entry.state, failed, graph, execution_id=execution_id)
-            return Decision([failed], state, outcome)
+            told = consequences(entry.state.origin, execution_id, [failed])
+            return Decision([failed], state, outcome, commands=told)
         if isinstance(command, StartExecution):
-            key = (workspace, command.workflow_id, command.workflow_version)
+            key = self._named((workspace, command.workflow_id, command.workflow_version))
+            graph = self._versions.get(key)
+            trigger = graph.trigger_for(command.trigger_type) if graph else None
             queued = ExecutionQueued(
                 workflow_id=command.workflow_id,
-                workflow_version=command.workflow_version,
-                trigger_node=command.trigger_node,
+                workflow_version=key[2],
+                trigger_node=command.trigger_node or (trigger.id if trigger else ""),
                 trigger_type=command.trigger_type,
                 items=[],
                 queued_at=command.queued_at,
@@ -243,11 +257,12 @@ class ExecutionLane:
                 fingerprint=command.fingerprint,
                 reply=command.reply,
                 retry_of=command.retry_of,
+                origin=command.origin,
+                depth=command.depth,
             )
             events: list[ExecutionEvent] = [queued, ExecutionFailed(error=error, at=now)]
-            graph = self._versions.get(key)
             begun = execution_decider.fold(None, events, graph, execution_id=execution_id) if graph else None
-            return Decision(events, begun, outcome)
+            return Decision(events, begun, outcome, commands=consequences(command.origin, execution_id, events))
         return Decision([], entry.state if entry else None, outcome)
 
     def gone(self, entry: Entry) -> bool:
@@ -262,7 +277,7 @@ class ExecutionLane:
         state = entry.state
         snapshot = b"" if isinstance(state, UnreadableExecution) else execution_decider.snapshot(state)
         return _frozen_encoder.encode(
-            _FrozenExecution(state.workflow_id, state.workflow_version, state.queued_at, snapshot)
+            _FrozenExecution(state.workflow_id, state.workflow_version, state.queued_at, snapshot, state.origin)
         )
 
     def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
@@ -277,28 +292,42 @@ class ExecutionLane:
         if entry.state is not None or entry.frozen is None:
             return
         graph = self._versions.get(entry.graph_key) if entry.graph_key else None
-        stored = _frozen_decoder.decode(entry.frozen).state
-        if graph is None or not stored:
-            entry.state = self._unreadable(entry, ())
+        frozen = _frozen_decoder.decode(entry.frozen)
+        if graph is None or not frozen.state:
+            entry.state = self._unreadable(entry, (), frozen.origin)
         else:
-            entry.state = execution_decider.restore(stored, graph)
+            entry.state = execution_decider.restore(frozen.state, graph)
         entry.frozen = None
 
-    def _unreadable(self, entry: Entry, events: Sequence[Any]) -> UnreadableExecution:
+    def _unreadable(self, entry: Entry, events: Sequence[Any], origin: Origin | None = None) -> UnreadableExecution:
         begun = UnreadableExecution.of(events)
         if begun is not None:
             return begun
         if isinstance(entry.state, execution_decider.Execution):
             state = entry.state
             return UnreadableExecution(
-                state.workflow_id, state.workflow_version, state.queued_at, state.fingerprint, state.closed
+                state.workflow_id,
+                state.workflow_version,
+                state.queued_at,
+                state.fingerprint,
+                state.closed,
+                state.origin,
             )
         if entry.graph_key is None:
             raise ImpossibleHistory("an execution whose first event is not that it was queued")
-        return UnreadableExecution(entry.graph_key[1], entry.graph_key[2], entry.queued_at or 0)
+        workflow_id, version = entry.graph_key[1:]
+        return UnreadableExecution(workflow_id, version, entry.queued_at or 0, origin=origin)
 
     def hibernates(self, entry: Entry) -> bool:
         return entry.parked and entry.state is not None and not entry.state.closed
+
+
+def _not_found(command: StartExecution) -> Outcome:
+    workflow = f"workflow {command.workflow_id[:100]}"
+    if command.workflow_version == BY_REFERENCE:
+        return rejected("workflow_not_found", f"{workflow} does not exist in this workspace, or it is archived")
+    why = f"version {command.workflow_version} of {workflow} does not exist in this workspace"
+    return rejected("workflow_not_found", why)
 
 
 _AGGREGATES: dict[str, Any] = {"workflow-": workflow_decider, "workspace-": workspace_decider}

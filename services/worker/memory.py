@@ -17,8 +17,8 @@ from services.worker.outbox import Outbox
 from services.worker.remembered import RememberedIds
 from services.worker.versions import GraphKey
 
-REMEMBERED_REFUSALS = frozenset({"workflow_not_found"})
-"""A start refused for one of these is refused again under the same id (rule 14)."""
+REMEMBERED_REFUSALS = frozenset({"workflow_not_found", "no_trigger", "unknown_trigger"})
+"""A start refused for one of these is refused again under the same id (rule 14), whatever was activated meanwhile."""
 
 
 class PartitionMemory:

@@ -14,9 +14,12 @@ from infra.log.clock import LogClock
 from infra.log.port import MAX_APPEND_BYTES, Log, LogError, NewRecord, Topic, Writer
 from infra.telemetry.logs import get_logger
 from schemas.envelope import KIND_COMMAND, CommandRecord, SentCommand, encode, partition_of
+from services.worker.remembered import STALE_AFTER_MS
 
 SEND_AT_ONCE = 200
 SEND_BYTES = MAX_APPEND_BYTES // 2
+LATE_MS = STALE_AFTER_MS // 2
+"""An append that took longer may be refused as stale where it is decided: the commands in it are sent once more."""
 
 _log = get_logger("worker.outbox")
 
@@ -109,7 +112,10 @@ class Outbox:
             writer = await around.writer()
             try:
                 for (topic, partition), commands in by_place.items():
-                    await writer.append(topic, partition, [_record(each, around.log_clock.now()) for each in commands])
+                    made = around.log_clock.now()
+                    await writer.append(topic, partition, [_record(each, made) for each in commands])
+                    if around.log_clock.now() - made > LATE_MS:
+                        continue
                     for each in commands:
                         self._pending.pop(each.id, None)
             except (LogError, OSError, TimeoutError) as error:

@@ -9,7 +9,8 @@ from typing import Any
 
 from domain.decision import DUPLICATE, Decision, rejected
 from domain.execution.commands import StartExecution
-from domain.execution.events import TERMINAL, ErrorInfo, ExecutionFailed, ExecutionQueued
+from domain.execution.endings import consequences
+from domain.execution.events import TERMINAL, ErrorInfo, ExecutionFailed, ExecutionQueued, Origin
 
 CODE = "workflow_version_unreadable"
 
@@ -23,6 +24,7 @@ class UnreadableExecution:
     queued_at: int
     fingerprint: str = ""
     closed: bool = False
+    origin: Origin | None = None
 
     next_due: None = None
     status: str = "running"
@@ -38,13 +40,15 @@ class UnreadableExecution:
         first = events[0] if events else None
         if not isinstance(first, ExecutionQueued):
             return None
-        begun = UnreadableExecution(first.workflow_id, first.workflow_version, first.queued_at, first.fingerprint)
+        begun = UnreadableExecution(
+            first.workflow_id, first.workflow_version, first.queued_at, first.fingerprint, origin=first.origin
+        )
         return begun.after(events)
 
     def after(self, events: Sequence[Any]) -> "UnreadableExecution":
         return replace(self, closed=self.closed or any(isinstance(event, TERMINAL) for event in events))
 
-    def decide(self, command: Any, now: int) -> Decision:
+    def decide(self, command: Any, execution_id: str, now: int) -> Decision:
         if isinstance(command, StartExecution):
             if command.fingerprint == self.fingerprint:
                 return Decision([], self, DUPLICATE)
@@ -53,4 +57,4 @@ class UnreadableExecution:
             return Decision([], self, rejected("already_ended", "the execution has ended already"))
         why = f"version {self.workflow_version} of workflow {self.workflow_id} cannot be run by this LinkFlow any more"
         failed = ExecutionFailed(error=ErrorInfo(code=CODE, message=why), at=now)
-        return Decision([failed], self.after([failed]))
+        return Decision([failed], self.after([failed]), commands=consequences(self.origin, execution_id, [failed]))

@@ -1,11 +1,15 @@
-"""Compiled workflow versions: immutable, loaded from the read model once and kept (the least used go first)."""
+"""Compiled workflow versions: immutable, loaded from the read model once and kept (the least used go first).
+
+Version 0 stands for the active version, else the newest: that is looked up anew whenever it is wanted.
+"""
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -20,6 +24,9 @@ from schemas.envelope import partition_of
 
 GraphKey = tuple[str, str, int]
 """(workspace, workflow id, version)"""
+
+BY_REFERENCE = 0
+"""As a version: the active one, else the newest."""
 
 KEPT = 5_000
 _IN_USE_SECONDS = 60.0
@@ -40,6 +47,11 @@ class Versions(Protocol):
     """Graphs by key. `get` is for decisions (no I/O); `load` is awaited before them."""
 
     def get(self, key: GraphKey) -> Graph | None: ...
+
+    def meant(self, key: GraphKey) -> GraphKey:
+        """The key that a start by reference (version 0) means since the last `load` of it: the active version, else
+        the newest. Version 0 still: the workflow does not exist, or it is archived."""
+        ...
 
     def document(self, key: GraphKey) -> bytes | None:
         """The document as JSON, for the compute pool."""
@@ -77,6 +89,11 @@ class WorkflowVersions:
         self._kept = kept
         self._seconds = seconds
         self._versions: OrderedDict[GraphKey, _Version] = OrderedDict()
+        self._meant: OrderedDict[GraphKey, tuple[int, GraphKey]] = OrderedDict()
+        self._looked_up = 0
+
+    def meant(self, key: GraphKey) -> GraphKey:
+        return self._meant.get(key, (0, key))[1]
 
     def get(self, key: GraphKey) -> Graph | None:
         found = self._use(key)
@@ -88,16 +105,43 @@ class WorkflowVersions:
         return found.document if found else None
 
     def missing(self, keys: Iterable[GraphKey]) -> set[GraphKey]:
-        return {key for key in keys if self._use(key) is None}
+        return {key for key in keys if key[2] == BY_REFERENCE or self._use(key) is None}
 
     async def load(self, keys: Iterable[GraphKey]) -> None:
         """Load what is not here yet. A version that does not exist stays missing; one that the projector has not
         reached yet is waited for (at most 30 s: VersionsBehind)."""
-        wanted, absent = set(keys), set[GraphKey]()
+        self._looked_up += 1
+        turn = self._looked_up
+        references = [key for key in keys if key[2] == BY_REFERENCE]
+        named = await asyncio.gather(*[self._look_up(key) for key in references])
+        wanted = {key for key in (*keys, *named) if key[2] != BY_REFERENCE}
+        absent = set[GraphKey]()
         while missing := self.missing(wanted) - absent:
             for key in missing:
                 if not await self._load(key):
                     absent.add(key)
+        for reference, key in zip(references, named, strict=True):  # only now: what it means is there
+            self._note_meant(reference, key, turn)
+
+    async def _look_up(self, key: GraphKey) -> GraphKey:
+        """What a start by reference means now."""
+        if not _is_uuid(key[1]):  # users write it
+            return key
+        row = await self._row(
+            "workflows",
+            "SELECT coalesce(active_version, version) AS version, status FROM workflows"
+            " WHERE id = $1 AND workspace_id = $2",
+            key,
+        )
+        return key if row is None or row["status"] == "archived" else (key[0], key[1], int(row["version"]))
+
+    def _note_meant(self, reference: GraphKey, key: GraphKey, turn: int) -> None:
+        """Owners load side by side: who looked later knows better."""
+        if self._meant.get(reference, (0, key))[0] < turn:
+            self._meant[reference] = (turn, key)
+            self._meant.move_to_end(reference)
+        while len(self._meant) > self._kept:
+            self._meant.popitem(last=False)
 
     def _use(self, key: GraphKey) -> "_Version | None":
         found = self._versions.get(key)
@@ -127,24 +171,32 @@ class WorkflowVersions:
         return True
 
     async def _document(self, key: GraphKey) -> bytes | None:
+        row = await self._row(
+            "workflow_versions",
+            "SELECT document FROM workflow_versions WHERE workflow_id = $1 AND workspace_id = $2 AND version = $3",
+            key,
+            key[2],
+        )
+        if row is None:
+            return None
+        document = row["document"]
+        return await self._whole(
+            key[0], document if isinstance(document, str) else msgspec.json.encode(document).decode()
+        )
+
+    async def _row(self, projection: str, query: str, key: GraphKey, *more: Any) -> Any:
+        """The row of a workflow in a read model; None where there is none. Waits until the projector has got there."""
         deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
         while True:
-            reached_end = await self._projected(key[1])
-            row = await self._pool.fetchval(
-                "SELECT document FROM workflow_versions WHERE workflow_id = $1 AND version = $2 AND workspace_id = $3",
-                key[1],
-                key[2],
-                key[0],
-            )
-            if row is not None:
-                return await self._whole(key[0], row if isinstance(row, str) else msgspec.json.encode(row).decode())
-            if reached_end:
-                return None
+            reached_end = await self._projected(projection, key[1])
+            row = await self._pool.fetchrow(query, key[1], key[0], *more)
+            if row is not None or reached_end:
+                return row
             if asyncio.get_running_loop().time() > deadline:
                 raise VersionsBehind(f"version {key[2]} of workflow {key[1]} is not in the read model yet")
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
-    async def _projected(self, workflow_id: str) -> bool:
+    async def _projected(self, projection: str, workflow_id: str) -> bool:
         """Whether the read model has everything that is in the workflow's partition now."""
         partition = partition_of(f"workflow-{workflow_id}", self._log.partitions)
         try:
@@ -152,8 +204,8 @@ class WorkflowVersions:
         except LogError:
             return False
         reached = await self._pool.fetchval(
-            "SELECT next_offset FROM positions"
-            " WHERE projection = 'workflow_versions' AND topic = $1 AND partition = $2",
+            "SELECT next_offset FROM positions WHERE projection = $1 AND topic = $2 AND partition = $3",
+            projection,
             str(Topic.EVENTS),
             partition,
         )
@@ -165,3 +217,10 @@ class WorkflowVersions:
             blob_id = msgspec.json.decode(value)["$blob"]
             return (await self._blobs.get_many(workspace, [blob_id]))[blob_id]
         return value
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -28,6 +28,7 @@ ITEMS: list[dict[str, Any]] = [
     {"json": {}, "binary": {"file": {"id": "b1", "name": "a.pdf", "size": 3}}},
 ]
 SOURCES: list[ee.Source] = [("order", 0, "main", "main"), ("check", 2, "error", "input2")]
+ORIGIN = ee.Origin(kind="parent", stream=f"execution-{EXECUTION}", node="call", run=1, item=0, ref="r1")
 ERROR = ee.ErrorInfo(code="http_status", message="the server answered 503", node_id="check")
 RESULTS = [
     ItemResult(index=0, value={"status": 200, "headers": {"content-type": "application/json"}, "body": {"ok": True}}),
@@ -50,6 +51,7 @@ EVENTS: list[Any] = [
     ee.ExecutionQueued(
         workflow_id=WORKFLOW, workflow_version=3, trigger_node="order", trigger_type="webhook", items=ITEMS,
         queued_at=AT, priority="high", fingerprint="f1", reply="with_node", retry_of=EXECUTION,
+        origin=ORIGIN, depth=2, error_workflow=WORKFLOW,
     ),
     ee.ExecutionStarted(started_at=AT, deadline=AT + 300_000),
     ee.NodeAttempted(
@@ -87,6 +89,7 @@ COMMANDS: list[Any] = [
     ec.StartExecution(
         execution_id=EXECUTION, workflow_id=WORKFLOW, workflow_version=3, trigger_node="order", trigger_type="webhook",
         items=ITEMS, queued_at=AT, priority="low", fingerprint="f1", reply="when_done", retry_of=EXECUTION,
+        origin=ORIGIN, depth=2,
     ),
     ec.CancelExecution(reason="not needed any more"),
     ec.GiveVerdict(node="check", run=0, verdict="happened", result={"ok": True}),
@@ -100,6 +103,7 @@ COMMANDS: list[Any] = [
     sc.RevokeApiKey(key_id=KEY, at=AT),
     ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),
     ec.AttemptNotStarted(node="check", run=2, attempt=1),
+    ec.ConcludeChild(node="call", run=1, item=0, child=EXECUTION, status="failed", output=ITEMS, error=ERROR),
 ]
 
 OWNER_COMMANDS: list[Any] = [

@@ -104,6 +104,9 @@ class SimVersions:
     def get(self, key: GraphKey) -> Graph | None:
         return self._known.get(key) if key in self._loaded else None
 
+    def meant(self, key: GraphKey) -> GraphKey:
+        return self._known.meant(key)
+
     def document(self, key: GraphKey) -> bytes | None:
         return self._known.document(key) if key in self._loaded else None
 
@@ -111,7 +114,7 @@ class SimVersions:
         return {key for key in keys if key not in self._loaded}
 
     async def load(self, keys: Iterable[GraphKey]) -> None:
-        for key in sorted(self.missing(keys)):
+        for key in sorted(self.missing({self.meant(key) for key in keys})):
             await self._statements.before()
             if self._known.get(key) is not None:
                 self._loaded.add(key)

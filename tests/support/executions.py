@@ -14,6 +14,7 @@ import msgspec
 
 from domain.decision import Decision
 from domain.effects import Compute, EffectError, EffectRequest, ItemResult, PerformAttempt
+from domain.execution import snapshots
 from domain.execution.commands import (
     ConcludeAttempt,
     ConcludeCompute,
@@ -74,8 +75,9 @@ def failed(index: int, code: str = "connect", *, retriable: bool = True, unknown
 
 def view(state: Execution) -> Any:
     """A state as plain values without the sharing of lists: equal for states that behave alike."""
-    packed = msgspec.json.decode(snapshot(state))
-    lists = packed[-2]
+    names = msgspec.structs.fields(snapshots._Snapshot)
+    known = dict(zip((field.name for field in names), msgspec.json.decode(snapshot(state)), strict=True))
+    lists = known.pop("lists")
 
     def open_lists(value: Any) -> Any:
         if isinstance(value, list):
@@ -86,19 +88,17 @@ def view(state: Execution) -> Any:
             return {name: open_lists(entry) for name, entry in value.items()}
         return value
 
-    *plain, items_, runs, queue, effects, waits, merges, loops, outputs, last, _, traced = packed
-
     def ports(numbers: dict[str, int]) -> dict[str, Any]:
         return {port: lists[number] for port, number in numbers.items()}
 
+    items_, last = known.pop("items"), known.pop("last")
+    outputs, traced = known.pop("outputs"), known.pop("traced")
     return [
-        plain,
         None if items_ is None else lists[items_],
-        runs,
-        *(open_lists(part) for part in (queue, effects, waits, merges, loops)),
-        [[index, ports(numbers)] for index, numbers in outputs],
         None if last is None else [last[0], ports(last[1])],
+        [[index, ports(numbers)] for index, numbers in outputs],
         [[index, run, ports(numbers)] for index, run, numbers in traced],
+        {name: open_lists(value) for name, value in known.items()},
     ]
 
 

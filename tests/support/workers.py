@@ -26,7 +26,7 @@ from schemas.fence import Fence
 from services.worker.clock import wall_ms
 from services.worker.effects.http import HttpEffects
 from services.worker.lanes import Lane
-from services.worker.versions import GraphKey
+from services.worker.versions import BY_REFERENCE, GraphKey
 from services.worker.worker import GROUP, Worker
 
 WORKSPACE = "0b1f6f0e-6d0c-4b6e-9d3a-1c9f4a1e7a10"
@@ -51,6 +51,11 @@ class KnownVersions:
 
     def get(self, key: GraphKey) -> Graph | None:
         return self._graphs.get(key)
+
+    def meant(self, key: GraphKey) -> GraphKey:
+        """The newest version: nothing is ever activated here."""
+        versions = [known[2] for known in self._graphs if known[:2] == key[:2]]
+        return (*key[:2], max(versions)) if key[2] == BY_REFERENCE and versions else key
 
     def document(self, key: GraphKey) -> bytes | None:
         return self._documents.get(key)

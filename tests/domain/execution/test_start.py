@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from domain.execution.commands import CancelExecution, StartExecution
+from domain.decision import Decision
+from domain.execution.commands import CancelExecution, ConcludeChild, StartExecution
 from domain.execution.decider import decide
+from domain.execution.events import ErrorInfo, ExecutionQueued, Origin
 from tests.support.executions import EXECUTION, Run, compiled, items, node, workflow
 
 DOCUMENT = workflow([node("start", "manual"), node("end", "noop")], "start -> end")
@@ -72,3 +74,57 @@ def test_no_items_complete_with_nothing() -> None:
     run = Run(DOCUMENT).start([])
     assert run.output == []
     assert run.nodes == {"start": [{}]}
+
+
+PARENT = Origin(kind="parent", stream="execution-p", node="call", run=2, item=3)
+
+
+def decided(command: Any, document: dict[str, Any] | None, **fields: Any) -> Decision:
+    graph = None if document is None else compiled(document)
+    return decide(command, None, graph, execution_id=EXECUTION, now=7, clock=0, **fields)
+
+
+def test_a_start_by_reference_records_what_it_means() -> None:
+    document = workflow([node("hook", "webhook"), node("start", "manual")])
+    queued = decided(start(workflow_version=0, trigger_node=""), document, version=4).events[0]
+    assert isinstance(queued, ExecutionQueued)
+    assert (queued.workflow_version, queued.trigger_node) == (4, "start")
+
+
+def test_others_start_a_workflow_only_where_it_says_so() -> None:
+    for kind in ("error", "sub_workflow"):
+        decision = decided(start(trigger_node="", trigger_type=kind), DOCUMENT)
+        assert decision.outcome.code == "no_trigger"
+    assert decided(start(trigger_node="", trigger_type="schedule"), DOCUMENT).outcome.kind == "accepted"
+
+
+def test_an_origin_is_told_how_it_ended() -> None:
+    run = Run(DOCUMENT).start([{"n": 1}], origin=PARENT)
+    assert run.last is not None
+    (told,) = run.last.commands
+    assert told.stream == "execution-p"
+    expected = ConcludeChild(node="call", run=2, item=3, child=EXECUTION, status="completed", output=items({"n": 1}))
+    assert told.command == expected
+
+
+def test_an_origin_is_told_of_a_cancellation() -> None:
+    run = Run(workflow([node("start", "manual"), node("w", "wait", {"seconds": 60})], "start -> w"))
+    run.start(origin=PARENT).do(CancelExecution())
+    assert run.last is not None
+    assert [told.command.status for told in run.last.commands] == ["cancelled"]
+
+
+def test_an_origin_is_told_of_a_refusal_under_the_same_id_each_time() -> None:
+    refused = [decided(start(origin=PARENT, trigger_node="nobody"), DOCUMENT) for _ in range(2)]
+    assert refused[0].events == []
+    assert refused[0].commands == refused[1].commands
+    command = refused[0].commands[0].command
+    assert (command.status, command.child) == ("refused", EXECUTION)
+    assert isinstance(command.error, ErrorInfo)
+    assert command.error.code == "unknown_trigger"
+
+
+def test_who_has_no_origin_tells_nobody() -> None:
+    run = Run(DOCUMENT).start()
+    assert run.last is not None
+    assert run.last.commands == []
