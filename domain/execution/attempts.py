@@ -284,8 +284,9 @@ def _finish(
             continue
         try:
             item = delivery.items[index]
-            one = operation.conclude(item, result.value)
-            made.append(inherit(one, item) if ORIGIN in item else one)
+            found = operation.conclude(item, result.value)
+            produced = found if isinstance(found, list) else [found]
+            made.extend([inherit(one, item) for one in produced] if ORIGIN in item else produced)
         except NodeFailure as error:
             failures.append(failure(index, error, len(made)))
     concluded = conclude_run(node, delivery.items, Output({MAIN: made}, failures))

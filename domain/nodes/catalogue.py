@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from domain.nodes.node_type import MAIN, Effects, Loop, Merge, NodeType, Operation, Trigger, Wait
-from domain.nodes.parameters import Parameters, schema_of
+from domain.nodes.node_type import MAIN, Effects, Loop, Merge, NodeType, Operation, Trigger, Variant, Wait
+from domain.nodes.parameters import Parameters
 from domain.nodes.registry import NODE_TYPES
+from domain.nodes.variants import parameters_of, schema_of_type
 
 ANY_INPUTS: Final = ("input1", "input2", "…")
 """The inputs of a node that takes any number of them."""
@@ -26,7 +27,8 @@ def describe(node_type: NodeType) -> dict[str, Any]:
         "can_be_disabled": node_type.can_be_disabled,
         "credential_types": list(node_type.credential_types),
         "credential_required": node_type.credential_required,
-        "parameters": schema_of(node_type.parameters),
+        "parameters": schema_of_type(node_type),
+        "operations": [_operation_entry(variant) for variant in node_type.variants],
         "examples": [_example(node_type, number) for number in range(len(node_type.examples))],
     }
 
@@ -39,7 +41,7 @@ def catalogue() -> list[dict[str, Any]]:
 def _operation(node_type: NodeType) -> Operation:
     """The operation of a node with the first example's parameters, or with none."""
     values = node_type.examples[0].parameters if node_type.examples else {}
-    return node_type.bind(Parameters(node_type.parameters, values, lambda _path, _message: None))
+    return node_type.bind(Parameters(parameters_of(node_type, values), values, lambda _path, _message: None))
 
 
 def _kind(operation: Operation) -> str:
@@ -56,6 +58,16 @@ def _kind(operation: Operation) -> str:
             return "loop"
         case _:
             return "pure"
+
+
+def _operation_entry(variant: Variant) -> dict[str, Any]:
+    """What a node of the type can do; its parameters are the branch of the type's schema with the same title."""
+    return {
+        "selects": dict(variant.selects),
+        "title": variant.title,
+        "docs": variant.docs,
+        "effect": variant.effect,
+    }
 
 
 def _inputs(operation: Operation) -> tuple[str, ...]:

@@ -90,14 +90,15 @@ class Pure:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """`request(scope)`: the effect of the scope's item. `conclude(item, value)`: the item put out, from what came back.
+    """`request(scope)`: the effect of the scope's item. `conclude(item, value)`: what is put out, from what came back.
 
+    A list of items may be empty: that input made nothing.
     `of_verdict(result)`: the value that stands for a person's word that an unsafe effect happened.
     """
 
     effect_class: EffectClass
     request: Callable[[Scope], Effect]
-    conclude: Callable[[Item, Any], Item]
+    conclude: Callable[[Item, Any], Item | Items]
     of_verdict: Callable[[Any], Any]
     timeout_seconds: float = 30.0
     outputs: tuple[str, ...] = (MAIN,)
@@ -153,13 +154,28 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """One of the things that a node of a type can do, chosen by plain parameters such as `operation`.
+
+    `selects`: the values that choose it; `parameters`: those that it has beside the choosing ones.
+    """
+
+    selects: Mapping[str, str]
+    title: str
+    docs: str
+    parameters: tuple[Parameter, ...]
+    effect: EffectClass
+
+
+@dataclass(frozen=True, slots=True)
 class NodeType:
     """What is known of all nodes of a type.
 
     `routes`: it sends items to ports of its own names, so that `continue` needs an extra port `main`;
     `outputs_vary`: the names of its outputs depend on its parameters; `effects`: the classes its effects may have;
     `credential_types`: the types of credentials that it can use, `("http",)` for all that authenticate HTTP requests;
-    `credential_required`: it cannot do without.
+    `credential_required`: it cannot do without;
+    `variants`: where it does one of several things, `parameters` are only those that choose.
     """
 
     type: str
@@ -175,6 +191,7 @@ class NodeType:
     examples: tuple[Example, ...] = ()
     credential_types: tuple[str, ...] = ()
     credential_required: bool = False
+    variants: tuple[Variant, ...] = ()
 
 
 def failure_of(error: ExpressionError | NodeFailure, index: int, place: int) -> Failure:

@@ -210,6 +210,10 @@ class Parameters:
         """Note that a parameter cannot be accepted, for a reason of the node type's own."""
         self._note(name, message)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is such a parameter (a type with variants has others for each)."""
+        return name in self._schema
+
     def given(self, name: str) -> bool:
         return name in self._compiled or name in self._values or name in self._rows
 

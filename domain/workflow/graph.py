@@ -12,6 +12,7 @@ from domain.expressions import Compiled
 from domain.nodes.node_type import Effects, Loop, Merge, NodeType, Operation, Pure, Trigger, Wait
 from domain.nodes.parameters import Parameters
 from domain.nodes.registry import NODE_TYPES
+from domain.nodes.variants import parameters_of
 from domain.workflow.credentials import credential_of
 from domain.workflow.document import Connection, NodeDocument, WorkflowDocument
 from domain.workflow.fields import Problems
@@ -196,7 +197,9 @@ def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict
             problems.add(field, f"{owner}parameter {where!r} {message}")
 
         credential = credential_of(entry, node_type, path, problems)
-        parameters = Parameters(node_type.parameters, entry.parameters, complain, credential=credential)
+        parameters = Parameters(
+            parameters_of(node_type, entry.parameters), entry.parameters, complain, credential=credential
+        )
         node = Node(index, entry, node_type, node_type.bind(parameters))
         _check_node(node, node_type, path, problems)
         nodes[index] = node
