@@ -49,20 +49,40 @@ def _page(each: dict[str, Any]) -> str:
     outputs = _ports(each["outputs"]) + (" (the parameters decide)" if each["outputs_vary"] else "")
     lines.append(f"| outputs | {outputs} |")
     lines.append(f"| effect | {', '.join(each['effects'])} |")
+    if each["credential_types"]:
+        needed = "" if each["credential_required"] else " (can do without)"
+        lines.append(f"| credential | {_ports(each['credential_types'])}{needed} |")
     if not each["can_be_disabled"]:
         lines.append("| | cannot be disabled |")
-    lines += ["", "## Parameters", ""]
-    properties = each["parameters"]["properties"]
-    if properties:
-        lines += ["| name | type | | default |", "|---|---|---|---|"]
-        lines += _rows(each["parameters"], "")
-    else:
-        lines.append("None.")
+    lines += _operations(each) if each["operations"] else ["", "## Parameters", "", *_table(each["parameters"])]
     for example in each["examples"]:
         lines += ["", f"## Example: {example['says']}", ""]
         for title, key in (("Parameters", "parameters"), ("Items", "items"), ("Puts out", "outputs")):
             lines += [f"{title}:", "```json", json.dumps(example[key], indent=1, ensure_ascii=False), "```"]
     return "\n".join([*lines, ""])
+
+
+def _operations(each: dict[str, Any]) -> list[str]:
+    """A section for each thing that nodes of the type do."""
+    names = [*each["operations"][0]["selects"]]
+    lines = ["", "## Operations", "", f"| {' | '.join(names)} | | effect |", "|---" * (len(names) + 2) + "|"]
+    for operation in each["operations"]:
+        chosen = " | ".join(f"`{operation['selects'][name]}`" for name in names)
+        lines.append(f"| {chosen} | {operation['title']} | {operation['effect']} |")
+    for operation, branch in zip(each["operations"], each["parameters"]["oneOf"], strict=True):
+        chosen = ", ".join(f"`{name}: {value}`" for name, value in operation["selects"].items())
+        lines += ["", f"### {operation['title']}", "", f"{operation['docs']} ({chosen}; {operation['effect']})", ""]
+        own = {name: given for name, given in branch["properties"].items() if name not in operation["selects"]}
+        lines += _table({**branch, "properties": own})
+        if operation["source"]:
+            lines += ["", f"Documented at <{operation['source']}>."]
+    return lines
+
+
+def _table(schema: dict[str, Any]) -> list[str]:
+    if not schema["properties"]:
+        return ["None."]
+    return ["| name | type | | default |", "|---|---|---|---|", *_rows(schema, "")]
 
 
 def _rows(schema: dict[str, Any], prefix: str) -> list[str]:

@@ -79,6 +79,7 @@ def _variant(operation: Operation) -> Variant:
         operation.docs,
         tuple(parameters),
         operation.effect_class,
+        operation.source,
     )
 
 
@@ -116,14 +117,16 @@ def _bind(integration: Integration, parameters: Parameters) -> Effects:
         if parameters.knows(field.parameter.name)
     }
     credential = parameters.credential
-    limit = parameters.plain(LIMIT) if operation.pages is not None and parameters.knows(LIMIT) else None
+    limit = int(parameters.plain(LIMIT)) if operation.pages is not None and parameters.knows(LIMIT) else None
 
     def request(scope: Scope) -> Effect:
         values = {name: evaluate(scope) for name, evaluate in evaluators.items()}
         if not isinstance(operation.request, Request):
             return operation.request(values, credential)
         described = http_request(integration, operation, values, credential)
-        return described if operation.pages is None else first_page(described, operation.pages, operation.items, limit)
+        if operation.pages is None or limit is None:
+            return described
+        return first_page(described, operation.pages, limit)
 
     return Effects(
         operation.effect_class,

@@ -51,7 +51,9 @@ _OF_STATUS: Final[Mapping[int, str]] = {
 _RETRIABLE: Final = frozenset({RATE_LIMITED, UNAVAILABLE})
 _EXCERPT: Final = 300
 _LONGEST_WAIT: Final = 86_400.0
-_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_DURATION: Final = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,8 @@ class Operation:
 
     `items`: where the answer holds what is put out: `user` an object, `channels[]` one item an entry of a list, `[]`
     where the whole answer is the list, nothing: the whole answer; or a function. `empty`: put out where the answer has
-    no body. `already`: the provider's codes that refuse because it is so already, which is no failure: an effect that is
-    repeated after a crash meets its own work. `effect`: by the method unless it is given. `source`: the page of the
+    no body. `already`: the provider's codes that refuse because it is so already, which is no failure: an effect that
+    is repeated after a crash meets its own work. `effect`: by the method unless it is given. `source`: the page of the
     provider's documentation.
     """
 

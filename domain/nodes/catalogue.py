@@ -67,6 +67,7 @@ def _operation_entry(variant: Variant) -> dict[str, Any]:
         "title": variant.title,
         "docs": variant.docs,
         "effect": variant.effect,
+        "source": variant.source,
     }
 
 

@@ -157,7 +157,8 @@ class Example:
 class Variant:
     """One of the things that a node of a type can do, chosen by plain parameters such as `operation`.
 
-    `selects`: the values that choose it; `parameters`: those that it has beside the choosing ones.
+    `selects`: the values that choose it; `parameters`: those that it has beside the choosing ones; `source`: where the
+    provider documents it.
     """
 
     selects: Mapping[str, str]
@@ -165,6 +166,7 @@ class Variant:
     docs: str
     parameters: tuple[Parameter, ...]
     effect: EffectClass
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

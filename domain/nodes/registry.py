@@ -1,5 +1,6 @@
 """The table of node types. A new one is a module and a line here."""
 
+from domain.integrations.registry import integration_types
 from domain.nodes.compare import COMPARE
 from domain.nodes.crypto import CRYPTO
 from domain.nodes.csv_text import CSV
@@ -53,5 +54,6 @@ NODE_TYPES: dict[str, NodeType] = {
         STOP_AND_ERROR,
         RESPOND,
         WAIT,
+        *integration_types(),
     )
 }

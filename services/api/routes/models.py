@@ -143,6 +143,14 @@ class NodeExample(BaseModel):
     outputs: dict[str, list[dict[str, Any]]] = Field(description="The jsons of the items, by output port.")
 
 
+class NodeOperation(BaseModel):
+    selects: dict[str, str] = Field(examples=[{"resource": "message", "operation": "post"}])
+    title: str
+    docs: str
+    effect: Literal["pure", "read", "idempotent", "unsafe"]
+    source: str = Field(description="Where the provider documents it.")
+
+
 class NodeType(BaseModel):
     type: str = Field(examples=["http"])
     version: int
@@ -156,7 +164,14 @@ class NodeType(BaseModel):
     outputs: list[str]
     outputs_vary: bool = Field(description="The names of the outputs depend on the parameters.")
     can_be_disabled: bool
-    parameters: dict[str, Any] = Field(description="JSON Schema.")
+    credential_types: list[str] = Field(
+        description="What its credential may be; http: any that authenticates requests."
+    )
+    credential_required: bool
+    parameters: dict[str, Any] = Field(
+        description="JSON Schema; where a node does one of several things, oneOf has a branch for each operation."
+    )
+    operations: list[NodeOperation] = Field(description="What a node can do, in the order of the schema's oneOf.")
     examples: list[NodeExample]
 
 

@@ -19,3 +19,12 @@ async def test_one_type(api: Api) -> None:
     assert (status, found["type"], found["version"]) == (200, "compare", 1)
     status, _, problem = await api.client.send("GET", "/api/v1/node-types/none")
     assert (status, problem["code"]) == (404, "not_found")
+
+
+async def test_an_integration_names_its_operations(api: Api) -> None:
+    _, _, found = await api.client.send("GET", "/api/v1/node-types/slack")
+    assert (found["credential_types"], found["credential_required"]) == (["slack"], True)
+    assert [branch["title"] for branch in found["parameters"]["oneOf"]] == [
+        each["title"] for each in found["operations"]
+    ]
+    assert found["operations"][0]["selects"] == {"resource": "message", "operation": "post"}

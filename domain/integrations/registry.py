@@ -1,0 +1,15 @@
+"""The integrations that LinkFlow brings along. A new one is a module and a line here."""
+
+from domain.integrations.compiling import compile_integration
+from domain.integrations.github import GITHUB
+from domain.integrations.openai import OPENAI
+from domain.integrations.shape import Integration
+from domain.integrations.slack import SLACK
+from domain.nodes.node_type import NodeType
+
+INTEGRATIONS: tuple[Integration, ...] = (SLACK, GITHUB, OPENAI)
+
+
+def integration_types() -> tuple[NodeType, ...]:
+    """Their node types."""
+    return tuple(compile_integration(integration) for integration in INTEGRATIONS)
