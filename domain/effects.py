@@ -36,6 +36,7 @@ class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults
     body_text: str | None = None
     timeout_seconds: float = 30.0
     follow_redirects: bool = True
+    max_redirects: int = 10
     max_response_bytes: int = 5_000_000
     credential: CredentialRef | None = None
 

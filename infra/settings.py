@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from infra.egress.addresses import Allowed
+
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message names the variable and the fix."""
@@ -38,7 +40,9 @@ class Settings:
     partitions: int = _setting(8, "partitions of each topic, fixed at the first start")
     public_url: str = _setting("", "own address in links; empty: http://127.0.0.1:PORT")
     secret_key: str = _setting("", "32 bytes in base64 that wrap all secrets; empty: made once and kept", secret=True)
-    egress_allow: tuple[str, ...] = _setting((), "addresses that nodes may reach besides public ones, comma-separated")
+    egress_allow: tuple[str, ...] = _setting(
+        (), "addresses and ranges (10.0.0.0/8) that nodes may reach besides public ones, comma-separated"
+    )
     log_level: str = _setting("info", "debug, info, warning or error")
     log_format: str = _setting("text", "text, or json")
     otel_endpoint: str = _setting("", "OTLP/HTTP endpoint for traces; empty: no tracing at all")
@@ -92,6 +96,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"LINKFLOW_PARTITIONS={settings.partitions} is not between 1 and 1024")
     if settings.database_url and not settings.database_url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("LINKFLOW_DATABASE_URL does not start with postgresql://")
+    try:
+        Allowed(settings.egress_allow)
+    except ValueError as error:
+        raise SettingsError(f"LINKFLOW_EGRESS_ALLOW: {error}") from None
     if settings.secret_key:
         try:
             size = len(base64.b64decode(settings.secret_key, validate=True))

@@ -5,6 +5,7 @@ from typing import Final
 
 from yarl import URL
 
+from infra.egress.addresses import literal
 from infra.egress.guard import EgressRefused
 
 SCHEMES: Final = ("http", "https")
@@ -43,6 +44,8 @@ def parse_target(address: str | URL) -> Target:
         raise EgressRefused("the address holds a user name or password: give them by a credential")
     if "%" in authority:
         raise EgressRefused("the host holds a zone or an escape (%)")
+    if "[" in authority and not _is_v6(authority.partition("[")[2].partition("]")[0]):
+        raise EgressRefused("the brackets hold no IPv6 address")
     url = address if isinstance(address, URL) else URL(text)
     host, port = url.raw_host, url.port
     if not host or port is None or url.scheme not in SCHEMES:
@@ -52,6 +55,11 @@ def parse_target(address: str | URL) -> Target:
     if not 1 <= port <= 65_535:
         raise ValueError(f"port {port} is not between 1 and 65535")
     return Target(url, url.scheme, host, port)
+
+
+def _is_v6(text: str) -> bool:
+    address = literal(text)
+    return address is not None and address.version == 6
 
 
 def _until(text: str, stops: str) -> str:

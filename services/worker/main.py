@@ -10,6 +10,7 @@ import asyncpg
 
 from domain.effects import HttpRequest
 from infra.blobs import PostgresBlobs
+from infra.egress.guard import EgressGuard
 from infra.log import open_log
 from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.pool import open_pool
@@ -32,6 +33,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stop_metrics = serve_metrics(settings)
+    guard = EgressGuard(settings.egress_allow)
     pool = await open_pool(settings.database_url, min_size=1, max_size=8)
     try:
         log = await open_log(settings.log, database_url=settings.database_url, prefix=settings.log_prefix)
@@ -45,7 +47,7 @@ async def run(settings: Settings) -> None:
                 partial(_positions, pool),
                 name=name,
                 max_effects=settings.max_effects,
-                interpreters=make_interpreters(),
+                interpreters=make_interpreters(guard),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
             )
             await worker.run(stop)
@@ -53,13 +55,14 @@ async def run(settings: Settings) -> None:
             await log.close()
     finally:
         await pool.close()
+        guard.close()
         stop_metrics()
         shutdown_tracing()
 
 
-def make_interpreters() -> Interpreters:
-    """What performs each kind of effect in this worker."""
-    return {HttpRequest: HttpEffects()}
+def make_interpreters(guard: EgressGuard) -> Interpreters:
+    """What performs each kind of effect in this worker; all of them connect through `guard`."""
+    return {HttpRequest: HttpEffects(guard)}
 
 
 async def _positions(pool: asyncpg.Pool) -> dict[tuple[str, int], int]:

@@ -9,6 +9,7 @@ from domain.effects import HttpRequest
 from domain.workflow.document import parse_document
 from domain.workflow.graph import Graph, compile_workflow
 from infra.blobs import MemoryBlobs
+from infra.egress.guard import EgressGuard
 from infra.log.memory import MemoryLog
 from infra.log.port import Log, Membership, NewRecord, Reader, Record, Topic, Writer
 from infra.postgres.checkpoints import MemoryCheckpoints
@@ -31,6 +32,7 @@ from services.worker.worker import GROUP, Worker
 
 WORKSPACE = "0b1f6f0e-6d0c-4b6e-9d3a-1c9f4a1e7a10"
 PARTITIONS = 2
+LOOPBACK = EgressGuard(["127.0.0.1"])
 
 
 class KnownVersions:
@@ -164,7 +166,7 @@ class Cluster:
             name=name,
             lanes=lanes,
             max_effects=self._max_effects,
-            interpreters={HttpRequest: HttpEffects()},
+            interpreters={HttpRequest: HttpEffects(LOOPBACK)},
         )
         stop = self._stops[name] = asyncio.Event()
         self.workers[name] = worker

@@ -1,25 +1,43 @@
-"""Performs HttpRequest. One session a process; requests start only from here."""
+"""Performs HttpRequest: the one place where HTTP requests of workflows leave, through the egress guard.
+
+Redirects are followed here and not by the client, so that every hop is judged like the first one.
+"""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from domain.effects import EffectError, HttpRequest
+from infra.egress.addresses import literal
+from infra.egress.connector import Session, guarded_session
+from infra.egress.guard import EgressGuard, EgressRefused
+from infra.egress.targets import parse_target
 from infra.telemetry import metrics
+from services.worker.effects.http_bodies import (
+    ACCEPT_ENCODING,
+    Unusable,
+    decode_body,
+    encode_body,
+    headers_of,
+    query_pairs,
+    read_body,
+)
+from services.worker.effects.http_errors import error_of
 from services.worker.effects.interpreter import EffectContext
+from services.worker.effects.redirects import Outgoing, follow, location_of
 
 CONNECT_SECONDS = 10.0
-_USER_AGENT = "LinkFlow"
-_json_types = ("application/json", "+json")
 
 
 class HttpEffects:
     """The HTTP client of a worker."""
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, guard: EgressGuard) -> None:
+        self._guard = guard
+        self._session: Session | None = None
 
     async def perform(self, effect: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
         """`{"status", "headers", "body"}`, or why not. Never raises but for cancellation."""
@@ -35,95 +53,80 @@ class HttpEffects:
             await self._session.close()
 
     async def _perform(self, request: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
+        progress = _Progress()
         try:
-            headers, data = _headers_and_body(request, context)
-            async with self._client().request(
-                request.method,
-                request.url,
-                params=_query(request.query),
-                headers=headers,
-                data=data,
-                allow_redirects=request.follow_redirects,
-                timeout=aiohttp.ClientTimeout(total=request.timeout_seconds, sock_connect=CONNECT_SECONDS),
-            ) as response:
-                return await _read(response, request.max_response_bytes)
-        except (aiohttp.InvalidURL, ValueError, TypeError) as error:
-            return EffectError("invalid_request", f"the request cannot be sent: {error}", retriable=False)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return EffectError("connection_failed", f"cannot connect: {error}")
-        except TimeoutError:
-            seconds = request.timeout_seconds
-            return EffectError("timeout", f"no answer within {seconds:g} seconds", unknown=True)
-        except (aiohttp.ClientError, OSError) as error:
-            return EffectError(
-                "connection_lost", f"the connection broke: {error or type(error).__name__}", unknown=True
-            )
+            async with asyncio.timeout(request.timeout_seconds):
+                return await self._exchange(_outgoing(request, context), request, progress)
+        except Unusable as unusable:
+            return unusable.error
+        except (EgressRefused, aiohttp.ClientError, OSError, ValueError, TypeError) as error:
+            failed = error_of(error, request.timeout_seconds)
+            if progress.answers and not failed.unknown:
+                # the server had the request, and said so: what failed is a later hop
+                return msgspec.structs.replace(failed, unknown=failed.code != EgressRefused.code)
+            return failed
 
-    def _client(self) -> aiohttp.ClientSession:
+    async def _exchange(self, sending: Outgoing, request: HttpRequest, progress: "_Progress") -> dict[str, Any]:
+        """One request with its redirects."""
+        while True:
+            async with self._send(sending) as response:
+                progress.answers += 1
+                location = location_of(response.status, response.headers) if request.follow_redirects else None
+                if location is None:
+                    body = await read_body(response, request.max_response_bytes)
+                    return {
+                        "status": response.status,
+                        "headers": headers_of(response),
+                        "body": decode_body(response.content_type, response.charset, body),
+                    }
+                if progress.answers > request.max_redirects:
+                    raise Unusable("too_many_redirects", f"more than {request.max_redirects} redirects")
+                response.close()  # its body is of no interest, and might never end
+            sending = follow(sending, response.status, location)
+
+    def _send(self, sending: Outgoing) -> Any:
+        """The client's request: judged here where it names an address, by the resolver where it names a host."""
+        if literal(sending.target.host) is not None:
+            self._guard.judge(sending.target.host)
+        return self._client().request(
+            sending.method,
+            sending.target.url,
+            headers=sending.headers,
+            data=sending.body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        )
+
+    def _client(self) -> Session:
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-                headers={"User-Agent": _USER_AGENT},
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+            self._session = guarded_session(self._guard)
         return self._session
 
 
-def _headers_and_body(request: HttpRequest, context: EffectContext) -> tuple[dict[str, str], bytes | None]:
+class _Progress:
+    """How far an effect came: `answers` of servers that it had."""
+
+    __slots__ = ("answers",)
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+
+def _outgoing(request: HttpRequest, context: EffectContext) -> Outgoing:
+    """Raises EgressRefused, ValueError, TypeError."""
     headers = {str(name): str(value) for name, value in request.headers.items()}
     given = {name.lower() for name in headers}
-    data: bytes | None = None
-    if request.body_text is not None:
-        data = request.body_text.encode()
-    elif request.body is not None:
-        data = msgspec.json.encode(request.body)
-        if "content-type" not in given:
-            headers["Content-Type"] = "application/json"
+    body, content_type = encode_body(request)
+    if content_type is not None and "content-type" not in given:
+        headers["Content-Type"] = content_type
     if context.effect_class == "idempotent" and "idempotency-key" not in given:
         headers["Idempotency-Key"] = context.key
     if context.trace is not None and "traceparent" not in given:
         headers["traceparent"] = context.trace.decode()
-    return headers, data
-
-
-def _query(query: dict[str, Any]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for name, value in query.items():
-        values = value if isinstance(value, list) else [value]
-        pairs.extend((name, _text(each)) for each in values if each is not None)
-    return pairs
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> dict[str, Any] | EffectError:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_chunked(65_536):
-        size += len(chunk)
-        if size > limit:
-            return EffectError("response_too_large", f"the answer is larger than {limit} bytes", retriable=False)
-        chunks.append(chunk)
-    headers: dict[str, str] = {}
-    for name, value in response.headers.items():
-        lower = name.lower()
-        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
-    return {"status": response.status, "headers": headers, "body": _decode(response, b"".join(chunks))}
-
-
-def _decode(response: aiohttp.ClientResponse, body: bytes) -> Any:
-    if not body:
-        return None
-    if response.content_type.endswith(_json_types):
-        try:
-            return msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            pass
-    try:
-        return body.decode(response.charset or "utf-8", errors="replace")
-    except LookupError:
-        return body.decode("utf-8", errors="replace")
+    if "accept-encoding" not in given:
+        headers["Accept-Encoding"] = ACCEPT_ENCODING
+    target = parse_target(request.url)
+    pairs = query_pairs(request.query)
+    if pairs:
+        target = replace(target, url=target.url.extend_query(pairs))
+    return Outgoing(request.method, target, headers, body)
