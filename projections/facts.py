@@ -79,6 +79,12 @@ class NodeWaiting(msgspec.Struct, frozen=True):
     sources: msgspec.Raw = _EMPTY_LIST
 
 
+class ChildrenStarted(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    sources: msgspec.Raw = _EMPTY_LIST
+
+
 class RetryScheduled(msgspec.Struct, frozen=True):
     node: str
     run: int
@@ -182,6 +188,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "execution.response_given": ResponseGiven,
     "execution.node_attempted": NodeAttempted,
     "execution.node_waiting": NodeWaiting,
+    "execution.children_started": ChildrenStarted,
     "execution.retry_scheduled": RetryScheduled,
     "execution.node_completed": NodeCompleted,
     "execution.node_failed": NodeFailed,
@@ -197,7 +204,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "workspace.api_key_revoked": ApiKeyRevoked,
 }
 
-UNSEEN = frozenset({"execution.attempt_concluded"})
+UNSEEN = frozenset({"execution.attempt_concluded", "execution.child_concluded"})
 """Events that change no row of any projection."""
 
 Fact: TypeAlias = tuple[Any, int, dict[str, str]]

@@ -33,6 +33,8 @@ EVENTS = Codec(
         Entry("execution.attempt_concluded", execution.AttemptConcluded),
         Entry("execution.retry_scheduled", execution.RetryScheduled),
         Entry("execution.node_waiting", execution.NodeWaiting),
+        Entry("execution.children_started", execution.ChildrenStarted),
+        Entry("execution.child_concluded", execution.ChildConcluded),
         Entry("execution.node_completed", execution.NodeCompleted),
         Entry("execution.node_failed", execution.NodeFailed),
         Entry("execution.node_outcome_unknown", execution.NodeOutcomeUnknown),

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from domain.decision import Decision, OutgoingCommand
 from domain.effects import Compute, EffectRequest, WakeAt
-from domain.execution import attempts
+from domain.execution import attempts, children
 from domain.execution.endings import TerminalEvent, consequences
 from domain.execution.events import (
     ErrorInfo,
@@ -98,7 +98,7 @@ class Course:
         state = self.state
         if state.closed or state.queue:
             return
-        if not state.effects and not state.waits:
+        if not state.effects and not state.waits and not state.children:
             self.end(ExecutionCompleted(output=self._output(), at=self.now))
         elif state.status == RUNNING and state.idle:
             self.emit(ExecutionParked(at=self.now))
@@ -127,9 +127,11 @@ class Course:
         self.emit(event)
 
     def cancel_rest(self) -> None:
-        """Every run that is under way, parked or queued ends here."""
+        """Every run that is under way, parked or queued ends here, and so do the executions that it waits for."""
         state, nodes = self.state, self.graph.nodes
-        keys = [*sorted(state.effects), *sorted(state.waits), *((ready.node, ready.run) for ready in state.queue)]
+        self.commands += children.all_cancellations(state)
+        open_runs = [*sorted(state.effects), *sorted(state.waits), *sorted(state.children)]
+        keys = [*open_runs, *((ready.node, ready.run) for ready in state.queue)]
         for node, run in keys:
             self.emit(NodeCancelled(node=nodes[node].id, run=run))
 
@@ -159,11 +161,13 @@ class Course:
             if state.run_count > MAX_RUNS:
                 self.fail(ErrorInfo(code="too_many_runs", message=f"more than {MAX_RUNS} node runs: an endless loop?"))
                 return
-            if (node.kind in {"effect", "wait"}) and not node.disabled:
+            if (node.kind in {"effect", "wait", "sub_workflow"}) and not node.disabled:
                 runs += 1
                 cost += len(ready.deliveries[0].items)
                 if node.kind == "wait":
                     self._wait(ready, node)
+                elif node.kind == "sub_workflow":
+                    children.start(self, ready, node)
                 else:
                     attempts.start(self, ready, node)
             elif blocked:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.effects import ItemResult
-from domain.execution import attempts
+from domain.execution import attempts, children
 from domain.execution.commands import (
     AttemptNotStarted,
     Begin,
@@ -146,7 +146,7 @@ def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
         case GiveVerdict():
             return _give_verdict(command, course)
         case ConcludeChild():
-            return rejected("not_under_way", "this child is not waited for")
+            return children.conclude(course, command)
         case StartExecution():
             raise AssertionError("decided elsewhere")
         case _:
@@ -249,6 +249,12 @@ def _pass_time(course: Course) -> None:
         course.unpark()
     for waiting in sorted(due, key=lambda waiting: (waiting.due, waiting.node, waiting.run)):
         course.wake(waiting)
+    for key in sorted(state.children):
+        started = state.children.get(key)
+        if started is not None and started.due is not None and started.due <= now:
+            children.expire(course, started)
+        elif started is not None and not started.open:
+            children.more(course, started)
     for run in runs:
         if course.state.closed:  # the one before failed for good
             return

@@ -114,6 +114,37 @@ class NodeWaiting(Event, frozen=True):
     sources: list[Source] = []
 
 
+class StartedChild(msgspec.Struct, frozen=True):
+    """The execution that was started for an item of a run (for all items: item 0)."""
+
+    item: int
+    execution_id: str
+    workflow_id: str
+
+
+class ChildrenStarted(Event, frozen=True):
+    """A run of `execute_workflow` starts executions. `awaited`: they tell how they end; `due`: the node's time-out."""
+
+    node: str
+    run: int
+    children: list[StartedChild]
+    awaited: bool = True
+    due: int | None = None
+    sources: list[Source] = []
+
+
+class ChildConcluded(Event, frozen=True):
+    """How the execution of an item ended, or why there is none (`child` empty, or refused)."""
+
+    node: str
+    run: int
+    item: int
+    child: str
+    status: Literal["completed", "failed", "cancelled", "timeout", "refused"]
+    output: Items = []
+    error: ErrorInfo | None = None
+
+
 class NodeCompleted(Event, frozen=True):
     """A run ended well; `outputs` per port (ports without items left out)."""
 
@@ -198,6 +229,8 @@ ExecutionEvent = (
     | AttemptConcluded
     | RetryScheduled
     | NodeWaiting
+    | ChildrenStarted
+    | ChildConcluded
     | NodeCompleted
     | NodeFailed
     | NodeOutcomeUnknown

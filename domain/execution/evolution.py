@@ -7,6 +7,8 @@ from domain.effects import EffectError, ItemResult
 from domain.errors import ImpossibleHistory
 from domain.execution.events import (
     AttemptConcluded,
+    ChildConcluded,
+    ChildrenStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionEvent,
@@ -33,6 +35,8 @@ from domain.execution.state import (
     RUNNING,
     TIMEOUT,
     WAITING,
+    ChildEnd,
+    ChildRun,
     Delivery,
     EffectRun,
     Execution,
@@ -88,6 +92,10 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
             ready = _taken(state, (node.index, event.run))
             waiting = Waiting(node.index, event.run, event.due, ready.deliveries[0])
             state.waits[node.index, event.run] = waiting
+        case ChildrenStarted():
+            _children_started(state, event, graph)
+        case ChildConcluded():
+            _child_concluded(state, event, graph)
         case NodeFailed():
             _finished(state, _node(graph, event.node), event.run)
         case NodeCancelled():
@@ -153,7 +161,11 @@ def _finished(state: Execution, node: Node, run: int) -> None:
         state.items = None
         state.runs[node.index] = 1
         state.run_count += 1
-    elif state.effects.pop(key, None) is None and state.waits.pop(key, None) is None:
+    elif (
+        state.effects.pop(key, None) is None
+        and state.waits.pop(key, None) is None
+        and state.children.pop(key, None) is None
+    ):
         _taken(state, key)
 
 
@@ -237,6 +249,31 @@ def _outcome_unknown(state: Execution, event: NodeOutcomeUnknown, graph: Graph) 
         run.settled.update((index, ItemResult(index=index, error=OUTCOME_UNKNOWN)) for index in event.indexes)
 
 
+def _children_started(state: Execution, event: ChildrenStarted, graph: Graph) -> None:
+    key = (_node(graph, event.node).index, event.run)
+    run = state.children.get(key)
+    if run is None:
+        run = state.children[key] = ChildRun(*key, _taken(state, key).deliveries[0])
+        run.awaited = event.awaited
+        run.due = event.due
+    for child in event.children:
+        run.next = max(run.next, child.item + 1)
+        if event.awaited:
+            run.open[child.item] = child.execution_id
+        else:
+            started = {"execution_id": child.execution_id, "workflow_id": child.workflow_id}
+            run.settled[child.item] = ChildEnd([{"json": started}], None)
+
+
+def _child_concluded(state: Execution, event: ChildConcluded, graph: Graph) -> None:
+    run = state.children.get((_node(graph, event.node).index, event.run))
+    if run is None:
+        raise ImpossibleHistory(f"run {event.run} of node {event.node!r} has no children")
+    run.open.pop(event.item, None)
+    run.next = max(run.next, event.item + 1)
+    run.settled[event.item] = ChildEnd(event.output, event.error)
+
+
 _NOTHING = Delivery(("", 0, "", ""), [])
 
 
@@ -266,6 +303,7 @@ def _close(state: Execution, status: str) -> None:
     state.queue.clear()
     state.runs = {}
     state.waits = {}
+    state.children = {}
     state.merges = {}
     state.loops = {}
     state.outputs = {}

@@ -44,7 +44,7 @@ def look(state: Execution, graph: Graph) -> None:
             _look_at_merge(state, graph, node, seen)
         else:
             _look_at_loop(state, graph, node, seen)
-    if not state.queue and not state.effects and not state.waits:
+    if not state.queue and not state.effects and not state.waits and not state.children:
         _force(state, graph)
 
 
@@ -61,6 +61,8 @@ class _Sight:
         for node, _ in state.effects:
             alive |= 1 << node
         for node, _ in state.waits:
+            alive |= 1 << node
+        for node, _ in state.children:
             alive |= 1 << node
         for node in state.merges:
             alive |= 1 << node

@@ -10,8 +10,8 @@ import msgspec
 
 from domain.effects import EffectClass, ItemResult
 from domain.errors import ImpossibleHistory
-from domain.execution.events import Items, Origin, Source
-from domain.execution.state import Delivery, EffectRun, Execution, LoopHold, Ready, Waiting
+from domain.execution.events import ErrorInfo, Items, Origin, Source
+from domain.execution.state import ChildEnd, ChildRun, Delivery, EffectRun, Execution, LoopHold, Ready, Waiting
 from domain.workflow.graph import Graph
 
 _VERSION = 1
@@ -34,6 +34,17 @@ class _EffectRun(msgspec.Struct, array_like=True):
     retry_due: int
     retries: int
     asked: list[int]
+
+
+class _ChildRun(msgspec.Struct, array_like=True):
+    node: int
+    run: int
+    delivery: Held
+    awaited: bool
+    due: int | None
+    next: int
+    open: list[tuple[int, str]]
+    settled: list[tuple[int, Items, ErrorInfo | None]]
 
 
 class _Loop(msgspec.Struct, array_like=True):
@@ -77,6 +88,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     origin: Origin | None = None
     depth: int = 0
     error_workflow: str | None = None
+    children: list[_ChildRun] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -148,6 +160,7 @@ def snapshot(state: Execution) -> bytes:
             origin=state.origin,
             depth=state.depth,
             error_workflow=state.error_workflow,
+            children=[_packed_children(state.children[key], lists) for key in sorted(state.children)],
         )
     )
 
@@ -167,6 +180,19 @@ def _packed_run(run: EffectRun, lists: _Lists) -> _EffectRun:
         retry_due=run.retry_due,
         retries=run.retries,
         asked=run.asked,
+    )
+
+
+def _packed_children(run: ChildRun, lists: _Lists) -> _ChildRun:
+    return _ChildRun(
+        node=run.node,
+        run=run.run,
+        delivery=lists.held(run.delivery),
+        awaited=run.awaited,
+        due=run.due,
+        next=run.next,
+        open=sorted(run.open.items()),
+        settled=[(item, *run.settled[item]) for item in sorted(run.settled)],
     )
 
 
@@ -214,6 +240,7 @@ def _restored(packed: _Snapshot, graph: Graph) -> Execution:
     state.queue = deque(Ready(node, run, tuple(map(held, pairs))) for node, run, pairs in packed.queue)
     state.effects = {(run.node, run.run): _unpacked_run(run, held(run.delivery), graph) for run in packed.effects}
     state.waits = {(node, run): Waiting(node, run, due, held(pair)) for node, run, due, pair in packed.waits}
+    state.children = {(run.node, run.run): _unpacked_children(run, held(run.delivery)) for run in packed.children}
     state.merges = {
         node: {port: [held(pair) for pair in pairs] for port, pairs in hold.items()} for node, hold in packed.merges
     }
@@ -235,6 +262,16 @@ _PLAIN = (
     "workflow_id", "workflow_version", "trigger_node", "trigger_type", "priority", "fingerprint", "reply", "queued_at",
     "status", "started_at", "deadline", "parked_at", "responded", "run_count", "origin", "depth", "error_workflow",
 )  # fmt: skip
+
+
+def _unpacked_children(packed: _ChildRun, delivery: Delivery) -> ChildRun:
+    run = ChildRun(packed.node, packed.run, delivery)
+    run.awaited = packed.awaited
+    run.due = packed.due
+    run.next = packed.next
+    run.open = dict(packed.open)
+    run.settled = {item: ChildEnd(output, error) for item, output, error in packed.settled}
+    return run
 
 
 def _unpacked_run(packed: _EffectRun, delivery: Delivery, graph: Graph) -> EffectRun:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from domain.effects import EffectClass, ItemResult
-from domain.execution.events import Items, Origin, Source
+from domain.execution.events import ErrorInfo, Items, Origin, Source
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -83,6 +83,43 @@ class EffectRun:
         return copy
 
 
+class ChildEnd(NamedTuple):
+    """What became of an item's child: its output, or its error."""
+
+    output: Items
+    error: ErrorInfo | None
+
+
+class ChildRun:
+    """A run whose children are under way. `open`: item → execution id of those that are waited for; `settled`: by item;
+    `next`: the first item that was not looked at yet; `due`: the node's own time-out."""
+
+    __slots__ = ("awaited", "delivery", "due", "next", "node", "open", "run", "settled")
+
+    def __init__(self, node: int, run: int, delivery: Delivery) -> None:
+        self.node = node
+        self.run = run
+        self.delivery = delivery
+        self.awaited = True
+        self.due: int | None = None
+        self.next = 0
+        self.open: dict[int, str] = {}
+        self.settled: dict[int, ChildEnd] = {}
+
+    @property
+    def failed(self) -> bool:
+        return any(end.error is not None for end in self.settled.values())
+
+    def copy(self) -> "ChildRun":
+        copy = ChildRun(self.node, self.run, self.delivery)
+        copy.awaited = self.awaited
+        copy.due = self.due
+        copy.next = self.next
+        copy.open = dict(self.open)
+        copy.settled = dict(self.settled)
+        return copy
+
+
 class LoopHold:
     """What a loop holds. `current` is the entry it works off from `offset` on; `out`: a batch is out; `queued`: a run
     of its own is in the queue."""
@@ -121,9 +158,9 @@ class Execution:
     part of the history: this run was sent to the compute pool."""
 
     __slots__ = (
-        "computing", "deadline", "depth", "effects", "error_workflow", "fingerprint", "id", "items", "last", "loops",
-        "merges", "origin", "outputs", "parked_at", "priority", "queue", "queued_at", "reply", "responded", "run_count",
-        "runs", "started_at", "status", "traced", "trigger_node", "trigger_type", "waits", "workflow_id",
+        "children", "computing", "deadline", "depth", "effects", "error_workflow", "fingerprint", "id", "items", "last",
+        "loops", "merges", "origin", "outputs", "parked_at", "priority", "queue", "queued_at", "reply", "responded",
+        "run_count", "runs", "started_at", "status", "traced", "trigger_node", "trigger_type", "waits", "workflow_id",
         "workflow_version",
     )  # fmt: skip
 
@@ -150,6 +187,7 @@ class Execution:
         self.run_count = 0
         self.effects: dict[RunKey, EffectRun] = {}
         self.waits: dict[RunKey, Waiting] = {}
+        self.children: dict[RunKey, ChildRun] = {}
         self.merges: dict[int, MergeHold] = {}
         self.loops: dict[int, LoopHold] = {}
         self.outputs: dict[int, dict[str, Items]] = {}
@@ -167,6 +205,7 @@ class Execution:
         copy.runs = self.runs.copy()
         copy.effects = {key: run.copy() for key, run in self.effects.items()} if self.effects else {}
         copy.waits = self.waits.copy()
+        copy.children = {key: run.copy() for key, run in self.children.items()} if self.children else {}
         copy.merges = {
             node: {port: list(deliveries) for port, deliveries in hold.items()} for node, hold in self.merges.items()
         }
@@ -191,8 +230,17 @@ class Execution:
 
     @property
     def idle(self) -> bool:
-        """Nothing runs: what there is waits for a time or for a person."""
-        return not self.queue and not any(run.in_flight or run.retry for run in self.effects.values())
+        """Nothing runs: what there is waits for a time or for a person. Sub-workflows run."""
+        return (
+            not self.queue
+            and not self.children
+            and not any(run.in_flight or run.retry for run in self.effects.values())
+        )
+
+    @property
+    def dormant(self) -> bool:
+        """Only executions of its own go on: until they end, or its time is over, it may be kept as bytes."""
+        return bool(self.children) and not self.queue and not self.effects and self.next_due != 0
 
     @property
     def next_due(self) -> int | None:
@@ -202,6 +250,11 @@ class Execution:
         if self.queue and self.computing is None:
             return 0
         dues = [waiting.due for waiting in self.waits.values() if waiting.due is not None]
+        for children in self.children.values():
+            if not children.open:
+                return 0  # there are more to start
+            if children.due is not None:
+                dues.append(children.due)
         for run in self.effects.values():
             if run.in_flight:
                 dues.append(run.unknown_after)

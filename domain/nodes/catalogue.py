@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from domain.nodes.node_type import MAIN, Effects, Loop, Merge, NodeType, Operation, Trigger, Variant, Wait
+from domain.nodes.node_type import MAIN, Effects, Loop, Merge, NodeType, Operation, SubWorkflow, Trigger, Variant, Wait
 from domain.nodes.parameters import Parameters
 from domain.nodes.registry import NODE_TYPES
 from domain.nodes.variants import parameters_of, schema_of_type
@@ -12,7 +12,9 @@ ANY_INPUTS: Final = ("input1", "input2", "…")
 
 
 def describe(node_type: NodeType) -> dict[str, Any]:
-    """One type, as JSON. `kind`: trigger, pure, effect, wait, merge or loop; `inputs` and `outputs`: port names."""
+    """One type, as JSON. `kind`: trigger, pure, effect, wait, merge, loop or sub_workflow.
+
+    `inputs` and `outputs`: port names."""
     operation = _operation(node_type)
     return {
         "type": node_type.type,
@@ -56,6 +58,8 @@ def _kind(operation: Operation) -> str:
             return "merge"
         case Loop():
             return "loop"
+        case SubWorkflow():
+            return "sub_workflow"
         case _:
             return "pure"
 

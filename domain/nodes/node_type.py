@@ -7,6 +7,7 @@ Trigger   starts executions and hands its items on
 Pure      computes its output from its input at once
 Effects   asks for one effect an item, and concludes the item from what came back
 Wait      parks its items until a time
+SubWorkflow runs other workflows
 Merge     gathers rounds of deliveries, one an input
 Loop      hands its items out in batches
 
@@ -132,7 +133,22 @@ class Loop:
     outputs: tuple[str, ...] = ("loop", "done")
 
 
-Operation = Trigger | Pure | Effects | Wait | Merge | Loop
+@dataclass(frozen=True, slots=True)
+class SubWorkflow:
+    """Runs another workflow as an execution of its own: one for all items, or (`each`) one an item.
+
+    `workflow_of(scope)`: the workflow's id; `input_of(scope, items)`: what it starts with. `wait`: its output comes
+    back. Both may raise NodeFailure.
+    """
+
+    workflow_of: Callable[[Scope], str]
+    input_of: Callable[[Scope, Items], Items]
+    each: bool = False
+    wait: bool = True
+    outputs: tuple[str, ...] = (MAIN,)
+
+
+Operation = Trigger | Pure | Effects | Wait | Merge | Loop | SubWorkflow
 
 POOLED: Final = 100_000
 """The weight of what always goes to the compute pool: its cost depends on the data, its libraries are loaded there."""

@@ -5,6 +5,8 @@ from domain.nodes.compare import COMPARE
 from domain.nodes.crypto import CRYPTO
 from domain.nodes.csv_text import CSV
 from domain.nodes.date_time import DATE_TIME
+from domain.nodes.error_trigger import ERROR_TRIGGER
+from domain.nodes.execute_workflow import EXECUTE_WORKFLOW, EXECUTE_WORKFLOW_TRIGGER
 from domain.nodes.flow import LOOP, NOOP, STOP_AND_ERROR, WAIT
 from domain.nodes.html_extract import HTML_EXTRACT
 from domain.nodes.http import HTTP
@@ -28,6 +30,9 @@ NODE_TYPES: dict[str, NodeType] = {
     for node_type in (
         MANUAL,
         WEBHOOK,
+        ERROR_TRIGGER,
+        EXECUTE_WORKFLOW_TRIGGER,
+        EXECUTE_WORKFLOW,
         HTTP,
         SET,
         IF,

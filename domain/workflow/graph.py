@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from domain.errors import InvalidDocument
 from domain.expressions import Compiled
-from domain.nodes.node_type import Effects, Loop, Merge, NodeType, Operation, Pure, Trigger, Wait
+from domain.nodes.node_type import Effects, Loop, Merge, NodeType, Operation, Pure, SubWorkflow, Trigger, Wait
 from domain.nodes.parameters import Parameters
 from domain.nodes.registry import NODE_TYPES
 from domain.nodes.variants import parameters_of
@@ -18,7 +18,7 @@ from domain.workflow.document import Connection, NodeDocument, WorkflowDocument
 from domain.workflow.fields import Problems
 from domain.workflow.reachability import Reachability, cycle_of
 
-Kind = Literal["trigger", "pure", "effect", "wait", "merge", "loop"]
+Kind = Literal["trigger", "pure", "effect", "wait", "merge", "loop", "sub_workflow"]
 
 ERROR = "error"
 MAIN = "main"
@@ -160,6 +160,8 @@ def _kind(operation: Operation) -> Kind:
             return "merge"
         case Loop():
             return "loop"
+        case SubWorkflow():
+            return "sub_workflow"
 
 
 def _outputs(document: NodeDocument, node_type: NodeType, operation: Operation) -> tuple[str, ...]:
@@ -234,6 +236,12 @@ def _check_node(node: Node, node_type: NodeType, path: str, problems: Problems) 
     if node.on_error == "error_output" and ERROR in node.operation.outputs:
         problems.add(
             f"{path}.on_error", f"node {node.id!r}: an output is named 'error' already; rename it to use error_output"
+        )
+
+    if node.kind == "sub_workflow" and node.document.retry.attempts > 1:
+        problems.add(
+            f"{path}.retry",
+            f"node {node.id!r}: a sub-workflow is not run again as a whole; give retry to the nodes in it",
         )
 
 

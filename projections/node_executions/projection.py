@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from projections.facts import (
+    ChildrenStarted,
     Commit,
     ExecutionQueued,
     NodeAttempted,
@@ -83,6 +84,10 @@ def _waiting(event: NodeWaiting, at: int, _: dict[str, str]) -> Values:
     return _with_sources({"status": "waiting", "started_at": at, "completed_at": None}, event.sources)
 
 
+def _children_started(event: ChildrenStarted, at: int, _: dict[str, str]) -> Values:
+    return _with_sources({"status": "running", "started_at": at, "completed_at": None}, event.sources)
+
+
 def _retry_scheduled(_event: RetryScheduled, at: int, _: dict[str, str]) -> Values:
     return {"status": "waiting", "started_at": at, "completed_at": None}
 
@@ -133,6 +138,7 @@ def _with_sources(values: Values, sources: msgspec.Raw) -> Values:
 _ROWS: dict[type, Callable[[Any, int, dict[str, str]], Values]] = {
     NodeAttempted: _attempted,
     NodeWaiting: _waiting,
+    ChildrenStarted: _children_started,
     RetryScheduled: _retry_scheduled,
     NodeCompleted: _completed,
     NodeFailed: _failed,

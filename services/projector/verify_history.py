@@ -38,6 +38,7 @@ _AFTER_THE_END = frozenset({"execution.attempt_concluded", "execution.node_outco
 _NODE_EVENTS = {
     "execution.node_attempted": "running",
     "execution.node_waiting": "waiting",
+    "execution.children_started": "running",
     "execution.retry_scheduled": "waiting",
     "execution.node_completed": "completed",
     "execution.node_failed": "failed",

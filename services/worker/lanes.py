@@ -13,6 +13,7 @@ import msgspec
 from domain.decision import Decision, Outcome, rejected
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
+from domain.execution.children import all_cancellations
 from domain.execution.commands import ExecutionCommand, StartExecution
 from domain.execution.endings import consequences, refused
 from domain.execution.events import ErrorInfo, ExecutionEvent, ExecutionFailed, ExecutionQueued, Origin
@@ -224,7 +225,7 @@ class ExecutionLane:
         state = entry.state
         entry.due = state.next_due
         entry.queued = state.status == "queued"
-        entry.parked = state.closed or (not state.under_way and state.status == "waiting")
+        entry.parked = state.closed or state.dormant or (not state.under_way and state.status == "waiting")
         if entry.queued_at is None:
             entry.queued_at = state.queued_at
 
@@ -240,7 +241,7 @@ class ExecutionLane:
                 return Decision([], entry.state, outcome)
             failed = ExecutionFailed(error=error, at=now)
             state = execution_decider.evolve(entry.state, failed, graph, execution_id=execution_id)
-            told = consequences(entry.state.origin, execution_id, [failed])
+            told = [*all_cancellations(entry.state), *consequences(entry.state.origin, execution_id, [failed])]
             return Decision([failed], state, outcome, commands=told)
         if isinstance(command, StartExecution):
             key = self._named((workspace, command.workflow_id, command.workflow_version))

@@ -27,6 +27,7 @@ class UnreadableExecution:
     origin: Origin | None = None
 
     next_due: None = None
+    dormant = False
     status: str = "running"
     under_way: frozenset[Any] = frozenset()
 

@@ -83,6 +83,11 @@ EVENTS: list[Any] = [
     se.WorkspaceCreated(name="Acme", at=AT),
     se.ApiKeyAdded(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     se.ApiKeyRevoked(key_id=KEY, at=AT),
+    ee.ChildrenStarted(
+        node="call", run=1, children=[ee.StartedChild(item=0, execution_id=EXECUTION, workflow_id=WORKFLOW)],
+        awaited=False, due=AT + 60_000, sources=SOURCES,
+    ),
+    ee.ChildConcluded(node="call", run=1, item=0, child=EXECUTION, status="failed", output=ITEMS, error=ERROR),
 ]
 
 COMMANDS: list[Any] = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from domain.decision import Decision
+from domain.decision import Decision, OutgoingCommand
 from domain.effects import Compute, EffectError, EffectRequest, ItemResult, PerformAttempt
 from domain.execution import snapshots
 from domain.execution.commands import (
@@ -105,13 +105,15 @@ def view(state: Execution) -> Any:
 class Run:
     """One execution, driven by commands; collects its events and open effect requests."""
 
-    def __init__(self, document: dict[str, Any] | Graph, *, now: int = NOW) -> None:
+    def __init__(self, document: dict[str, Any] | Graph, *, now: int = NOW, execution: str = EXECUTION) -> None:
+        self.execution = execution
         self.graph = document if isinstance(document, Graph) else compiled(document)
         self.document = None if isinstance(document, Graph) else msgspec.json.encode(document)
         self.state: Execution | None = None
         self.events: list[ExecutionEvent] = []
         self.last: Decision | None = None
         self.open: list[EffectRequest] = []
+        self.commands: list[OutgoingCommand] = []
         self.now = now
         self.after_decision: Callable[[Run], None] | None = None
 
@@ -121,11 +123,11 @@ class Run:
         begin = fields.pop("begin", True)
         return self.do(
             StartExecution(
-                execution_id=EXECUTION,
-                workflow_id="w",
+                execution_id=self.execution,
+                workflow_id=fields.pop("workflow_id", "w"),
                 workflow_version=1,
                 trigger_node=trigger,
-                trigger_type="manual",
+                trigger_type=fields.pop("trigger_type", "manual"),
                 items=items(*jsons),
                 queued_at=self.now,
                 **fields,
@@ -136,15 +138,18 @@ class Run:
     def do(self, command: ExecutionCommand, *, begin: bool = True) -> "Run":
         before = self.state
         seen = None if before is None else view(before)
-        decision = decide(command, before, self.graph, execution_id=EXECUTION, now=self.now, clock=CLOCK, begin=begin)
+        decision = decide(
+            command, before, self.graph, execution_id=self.execution, now=self.now, clock=CLOCK, begin=begin, version=1
+        )
         assert before is None or view(before) == seen, "a decision changed the state that it was given"
         if decision.events:
-            again = fold(before, decision.events, self.graph, execution_id=EXECUTION)
+            again = fold(before, decision.events, self.graph, execution_id=self.execution)
             assert view(again) == view(decision.state), "folding the events gives another state"
         self.last = decision
         self.state = decision.state
         self.events += decision.events
         self.open += decision.effects
+        self.commands += decision.commands
         if self.after_decision is not None:
             self.after_decision(self)
         return self

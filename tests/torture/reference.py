@@ -6,6 +6,9 @@ from tests.torture.facts import TERMINAL, Event
 
 EFFECT = frozenset({"execution.node_attempted", "execution.attempt_concluded", "execution.retry_scheduled"})
 
+UNDER_WAY = frozenset({None, "attempt", "retry", "waiting", "children"})
+OVER = frozenset({"concluded", "told nobody"})
+
 
 class Illegal(Exception):
     """An event that may not stand where it stands."""
@@ -19,6 +22,7 @@ class Machine:
         self.runs: dict[tuple[str, int], str] = {}
         self.attempts: dict[tuple[str, int], int] = {}
         self.next_run: dict[str, int] = {}
+        self.children: dict[tuple[str, int], dict[int, str]] = {}
 
     def take(self, event: Event) -> None:
         """Raises Illegal."""
@@ -82,14 +86,28 @@ class Machine:
             case "execution.node_waiting":
                 self._need(before is None, event, f"waiting while {before}")
                 self.runs[run] = "waiting"
+            case "execution.children_started":
+                self._need(before in {None, "children"}, event, f"children of a run that is {before}")
+                self.runs[run] = "children"
+                opened = self.children.setdefault(run, {})
+                for child in data["children"]:
+                    self._need(child["item"] not in opened, event, f"item {child['item']} has a second child")
+                    opened[child["item"]] = child["execution_id"] if data.get("awaited", True) else "told nobody"
+            case "execution.child_concluded":
+                self._need(before == "children", event, f"a child of a run that is {before}")
+                known = self.children[run].setdefault(data["item"], data["child"])
+                self._need(known == data["child"], event, f"item {data['item']} concluded by another child, or twice")
+                self.children[run][data["item"]] = "concluded"
             case "execution.node_completed":
-                self._need(before in {None, "attempt", "retry", "waiting"}, event, f"completed twice ({before})")
+                self._need(before in UNDER_WAY, event, f"completed twice ({before})")
+                busy = [child for child in self.children.get(run, {}).values() if child not in OVER]
+                self._need(not busy, event, f"completed before {busy[:2]}")
                 self.runs[run] = "done"
             case "execution.node_failed":
-                self._need(before in {None, "attempt", "retry", "waiting"}, event, f"failed while {before}")
+                self._need(before in UNDER_WAY, event, f"failed while {before}")
                 self.runs[run] = "failed"
             case "execution.node_cancelled":
-                self._need(before in {None, "attempt", "retry", "waiting"}, event, f"cancelled while {before}")
+                self._need(before in UNDER_WAY, event, f"cancelled while {before}")
                 self.runs[run] = "cancelled"
             case _:
                 raise Illegal(f"unknown event {event.type}")
