@@ -7,12 +7,14 @@ otherwise; what it decided once must fold into the same state for ever.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from domain.execution.commands import AttemptNotStarted, CancelExecution, GiveVerdict
+from domain.execution.commands import AttemptNotStarted, CancelExecution, ConcludeChild, GiveVerdict
+from domain.execution.endings import derived
+from domain.execution.events import ErrorInfo
 from domain.workflow.events import WorkflowCreated
 from schemas.envelope import CommitRecord, Epoch
 from schemas.registry import encode_event
 from tests.golden.samples import AT, WORKFLOW, WORKSPACE
-from tests.support.executions import EXECUTION, Run, failed, link, node, ok
+from tests.support.executions import EXECUTION, Run, failed, items, link, node, ok
 
 HTTP = {"method": "POST", "url": "https://example.com/check", "body": "{{ $json }}"}
 GET = {"url": "https://example.com/{{ $json.n }}"}
@@ -61,6 +63,15 @@ CATCHING = document(
         node("stop", "stop_and_error", {"message": "{{ $json.error.code }}"}),
     ],
     ["start -> post", "post.error -> bad", "bad -> stop"],
+)
+CALLING = document(
+    "calling",
+    [
+        node("start", "manual"),
+        node("call", "execute_workflow", {"workflow_id": WORKFLOW, "mode": "each_item"}, on_error="continue"),
+        node("tell", "execute_workflow", {"workflow_id": WORKFLOW, "wait": False}),
+    ],
+    ["start -> call", "call -> tell"],
 )
 NUMBERS = [{"n": number} for number in range(5)]
 
@@ -127,6 +138,22 @@ def _caught(run: Run) -> None:
     run.conclude("post", [ok(0, {}), failed(1, "http_status", retriable=False)])
 
 
+def _called(run: Run) -> None:
+    run.start([{"n": 1}, {"n": 2}], priority="high")
+    error = ErrorInfo(code="stop_and_error", message="no", node_id="x")
+    for item, (status, ended) in enumerate([("completed", None), ("failed", error)]):
+        child = derived(EXECUTION, f"child:call:0:{item}")
+        run.do(
+            ConcludeChild(
+                node="call", run=0, item=item, child=child, status=status, output=items({"m": item}), error=ended
+            )  # type: ignore[arg-type]
+        )
+
+
+def _calls(run: Run) -> None:
+    run.start([{"n": 1}, {"n": 2}])
+
+
 SCENARIOS: dict[str, tuple[dict[str, Any], Callable[[Run], None]]] = {
     "order-small": (ORDER, _order_small),
     "order-retried": (ORDER, _order_retried),
@@ -140,6 +167,8 @@ SCENARIOS: dict[str, tuple[dict[str, Any], Callable[[Run], None]]] = {
     "asked": (ASKING, _asked),
     "asked-and-told": (ASKING, _asked_and_told),
     "caught": (CATCHING, _caught),
+    "calls": (CALLING, _calls),
+    "called": (CALLING, _called),
 }
 
 
