@@ -35,6 +35,9 @@ BATCH_SECONDS = 0.02
 BATCH_BYTES = MAX_APPEND_BYTES // 2
 """After so many bytes, too: one append takes no more than twice that, and the last record may be large."""
 
+RECORDING_SECONDS = 0.0001
+"""What a decision costs beside deciding: it is encoded, stored and projected."""
+
 _log = get_logger("worker.batch")
 
 
@@ -95,6 +98,8 @@ class Batch:
         encoder: CommitEncoder,
         clock: OwnerClock,
         poison: int,
+        *,
+        crowded: bool = False,
     ) -> None:
         self.records: list[NewRecord] = []
         self.decided: list[Decided] = []
@@ -107,7 +112,7 @@ class Batch:
         self._encoder = encoder
         self._clock = clock
         self._poison = poison
-        self._begin = not around.saturated()
+        self._crowded = crowded
 
     async def decide(
         self, internal: Sequence[Internal], inputs: Sequence[Record]
@@ -122,6 +127,8 @@ class Batch:
         if self._around.versions.missing(wanted):
             await self._around.versions.load(wanted)
         started = time.perf_counter()
+        if self._crowded:
+            self._around.shares.settle(time.monotonic())
         deadline = started + BATCH_SECONDS
         done = 0
         for each in internal:
@@ -240,6 +247,7 @@ class Batch:
         return rejected("idempotency_mismatch", "the same key was used before with another request")
 
     def _decision(self, command: Any, entry: Entry | None, stream: str, workspace: str) -> Decision:
+        started = time.perf_counter()
         try:
             if entry is not None and entry.state is None:
                 self._lane.wake(entry)
@@ -250,11 +258,20 @@ class Batch:
                 workspace=workspace,
                 now=self._clock.now(),
                 clock=wall_ms(),
-                begin=self._begin,
+                begin=self._begins(workspace),
             )
         except Exception as error:  # noqa: BLE001 — rule 8: whatever it is, the partition goes on
             _log.exception("deciding failed", stream=stream, command=type(command).__name__)
             return self._failed(command, entry, stream, workspace, "internal_error", f"{type(error).__name__}: {error}")
+        finally:
+            spent = time.perf_counter() - started
+            self._around.shares.spend(workspace, spent + RECORDING_SECONDS, time.monotonic())
+
+    def _begins(self, workspace: str) -> bool:
+        """Whether a start of this workspace begins at once; else it is recorded as queued and stands in line."""
+        if self._around.saturated(workspace):
+            return False
+        return not (self._crowded and self._around.shares.ahead(workspace))
 
     def _failed(
         self, command: Any, entry: Entry | None, stream: str, workspace: str, code: str, message: str

@@ -104,6 +104,10 @@ class Lane(Protocol):
 
     def fingerprint(self, entry: Entry) -> str: ...
 
+    def priority(self, entry: Entry) -> str:
+        """How urgent a start that was put off is: high, normal or low."""
+        ...
+
     def freeze(self, entry: Entry, stream: str) -> bytes: ...
 
     def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
@@ -272,6 +276,9 @@ class ExecutionLane:
     def fingerprint(self, entry: Entry) -> str:
         return str(entry.state.fingerprint)
 
+    def priority(self, entry: Entry) -> str:
+        return str(getattr(entry.state, "priority", "normal"))  # an unreadable execution has none
+
     def freeze(self, entry: Entry, stream: str) -> bytes:
         if entry.frozen is not None and entry.state is None:
             return entry.frozen
@@ -388,6 +395,9 @@ class AggregateLane:
 
     def fingerprint(self, entry: Entry) -> str:
         return ""
+
+    def priority(self, entry: Entry) -> str:
+        return "normal"
 
     def freeze(self, entry: Entry, stream: str) -> bytes:
         frozen: bytes = _decider_of(stream).snapshot(entry.state)

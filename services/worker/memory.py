@@ -15,6 +15,7 @@ from schemas.fence import Fence
 from services.worker.lanes import Entry, Lane
 from services.worker.outbox import Outbox
 from services.worker.remembered import RememberedIds
+from services.worker.shares import Line, Shares
 from services.worker.versions import GraphKey
 
 REMEMBERED_REFUSALS = frozenset({"workflow_not_found", "no_trigger", "unknown_trigger"})
@@ -24,7 +25,7 @@ REMEMBERED_REFUSALS = frozenset({"workflow_not_found", "no_trigger", "unknown_tr
 class PartitionMemory:
     """States, due times, remembered ids, commands to send, and the place in both topics."""
 
-    def __init__(self, lane: Lane, stored: Checkpoint | None = None) -> None:
+    def __init__(self, lane: Lane, stored: Checkpoint | None = None, shares: Shares | None = None) -> None:
         stored = stored or Checkpoint()
         self.lane = lane
         self.fence: Fence = stored.fence
@@ -32,7 +33,7 @@ class PartitionMemory:
         self.entries: dict[str, Entry] = {}
         self.remembered = RememberedIds(stored.remembered)
         self.outbox = Outbox(stored.unsent)
-        self.queued: dict[str, None] = {}
+        self.queued = Line(shares or Shares())
         self._due: list[tuple[int, str]] = []
         self._dirty: set[str] = set()
         self._stored: set[str] = set()
@@ -94,18 +95,11 @@ class PartitionMemory:
             self._set_alarm(stream, entry)
 
     def note_queued(self, stream: str, entry: Entry) -> None:
-        """Keep the starts that were put off, in their order."""
+        """Starts that were put off stand in line."""
         if entry.queued:
-            self.queued.setdefault(stream)
+            self.queued.add(stream, entry.workspace, self.lane.priority(entry))
         else:
-            self.queued.pop(stream, None)
-
-    def take_queued(self, most: int) -> list[str]:
-        """The first starts that were put off; they leave the list."""
-        first = [stream for stream, _ in zip(self.queued, range(most), strict=False)]
-        for stream in first:
-            del self.queued[stream]
-        return first
+            self.queued.discard(stream)
 
     # --- due times --------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,9 @@ INBOX_LIMIT = 1_000
 """Inputs that wait undecided before the owner's partition is paused."""
 CHECKPOINT_SECONDS = 3.0
 BEGIN_AT_ONCE = 20
-"""So many starts that were put off begin in one batch."""
+"""So many starts that were put off begin in one batch; while inputs wait, one: they are to be seen soon."""
+CROWDED = 20
+"""While so many inputs wait, workspaces that have had more than others stand back."""
 QUEUED_SECONDS = 0.05
 """While starts are put off, room for them is looked for this often."""
 
@@ -65,7 +67,7 @@ class PartitionOwner:
         self.stopped: str | None = None
         self.next_tick = 0
         self._around = around
-        self._memory = PartitionMemory(lane)
+        self._memory = PartitionMemory(lane, shares=around.shares)
         self._writer: Writer | None = None
         self._encoder: CommitEncoder | None = None
         self._internal: deque[Internal] = deque()
@@ -289,12 +291,15 @@ class PartitionOwner:
             self._internal.extend(Internal(stream, PassTime()) for stream in self._memory.pop_due(self.clock.now()))
 
     def _may_begin(self) -> bool:
-        return bool(self._memory.queued) and not self._around.saturated()
+        return any(not self._around.saturated(workspace) for workspace in self._memory.queued.workspaces())
 
     def _begin_queued(self) -> None:
-        """Starts that were put off under pressure begin when there is room again, oldest first."""
-        if self._may_begin():
-            self._internal.extend(Internal(stream, Begin()) for stream in self._memory.take_queued(BEGIN_AT_ONCE))
+        """Starts that were put off under pressure begin when there is room again, in fair turns."""
+        for _ in range(1 if self._inbox else BEGIN_AT_ONCE):
+            stream = self._memory.queued.take(time.monotonic(), lambda name: not self._around.saturated(name))
+            if stream is None:
+                return
+            self._internal.append(Internal(stream, Begin()))
 
     # --- deciding and committing ------------------------------------------------------------------------------------
 
@@ -304,7 +309,14 @@ class PartitionOwner:
         try:
             alone = await self._beware()
             batch = Batch(
-                self._around, self.lane, self.partition, self._memory, self._encoder, self.clock, self._poison
+                self._around,
+                self.lane,
+                self.partition,
+                self._memory,
+                self._encoder,
+                self.clock,
+                self._poison,
+                crowded=len(self._inbox) >= CROWDED,
             )
             most_internal, most_inputs = (0, 1) if alone else (MAX_BATCH, MAX_BATCH)
             internal = [self._internal.popleft() for _ in range(min(len(self._internal), most_internal))]

@@ -56,7 +56,7 @@ async def recover(around: Surroundings, lane: Lane, partition: int, epoch: Epoch
     """The partition's memory as of the own takeover `epoch`, and when the log took that (ms since 1970)."""
     await around.checkpoints.claim(lane.name, partition, epoch)
     failpoint("recovery.after_claim")
-    memory = PartitionMemory(lane, await around.checkpoints.load(lane.name, partition))
+    memory = PartitionMemory(lane, await around.checkpoints.load(lane.name, partition), around.shares)
     await around.versions.load(memory.graphs_wanted())
     appended_at = await _fold_tail(around, memory, partition, epoch.offset)
     if memory.fence.epoch != epoch:

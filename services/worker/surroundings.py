@@ -8,6 +8,7 @@ from infra.log.clock import LogClock
 from infra.log.port import Log, Writer
 from infra.postgres.checkpoints import Checkpoints
 from services.worker.lanes import Entry
+from services.worker.shares import Shares
 from services.worker.versions import Versions
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Surroundings(Protocol):
     checkpoints: Checkpoints
     blobs: BlobStore
     versions: Versions
+    shares: Shares
     name: str
 
     async def writer(self) -> Writer:
@@ -50,8 +52,8 @@ class Surroundings(Protocol):
         """Perform an attempt; what became of it comes back by `owner.post`, or by the log if ownership moved."""
         ...
 
-    def saturated(self) -> bool:
-        """Whether as many effects are under way as this worker performs at once: starts are put off then."""
+    def saturated(self, workspace: str) -> bool:
+        """Whether as many effects are under way as a workspace may have at once: its starts are put off then."""
         ...
 
     def compute(self, owner: "PartitionOwner", request: Compute, stream: str, entry: Entry) -> None:

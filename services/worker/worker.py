@@ -39,6 +39,7 @@ from services.worker.effects.interpreter import Interpreters
 from services.worker.effects.performer import EffectPerformer
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
 from services.worker.owner import DATABASE_AWAY, PartitionOwner
+from services.worker.shares import Shares, Weights, equal
 from services.worker.versions import Versions
 
 GROUP = "linkflow-workers"
@@ -71,18 +72,20 @@ class Worker:
         lanes: Sequence[Lane] | None = None,
         interpreters: Interpreters,
         compute: ComputePool | None = None,
+        weights: Weights = equal,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
         self.blobs = blobs
         self.name = name
         self.versions = versions
+        self.shares = Shares(weights)
         self._positions = positions
         self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions), AggregateLane())
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
-        self._performer = EffectPerformer(max_effects, interpreters)
+        self._performer = EffectPerformer(max_effects, interpreters, weights)
         self._compute = compute or ComputePool(compute_processes)
         self._writer: Writer | None = None
         self._writer_lock = asyncio.Lock()
@@ -172,8 +175,8 @@ class Worker:
             workspace=entry.workspace,
         )
 
-    def saturated(self) -> bool:
-        return self._performer.saturated
+    def saturated(self, workspace: str) -> bool:
+        return self._performer.saturated(workspace)
 
     def compute(self, owner: PartitionOwner, request: Compute, stream: str, entry: Entry) -> None:
         key = entry.graph_key

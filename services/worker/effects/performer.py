@@ -16,6 +16,7 @@ from infra.telemetry.logs import get_logger
 from infra.telemetry.tracing import start_span
 from services.worker.effects.interpreter import EffectContext, Interpreters
 from services.worker.effects.slots import Slots
+from services.worker.shares import Weights, equal
 
 _log = get_logger("worker.effects")
 
@@ -32,20 +33,19 @@ Deliver = Callable[[str, ConcludeAttempt | AttemptNotStarted], None]
 class EffectPerformer:
     """All effects of one worker."""
 
-    def __init__(self, most_at_once: int, interpreters: Interpreters) -> None:
+    def __init__(self, most_at_once: int, interpreters: Interpreters, weights: Weights = equal) -> None:
         self._interpreters = interpreters
         self._most_at_once = most_at_once
-        self._slots = Slots(most_at_once)
+        self._slots = Slots(most_at_once, weights)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def under_way(self) -> int:
         return len(self._tasks)
 
-    @property
-    def saturated(self) -> bool:
-        """Whether the next attempt would have to wait."""
-        return self._slots.full
+    def saturated(self, workspace: str) -> bool:
+        """Whether the next attempt of a workspace would have to wait."""
+        return self._slots.full(workspace)
 
     def start(
         self,
@@ -84,7 +84,7 @@ class EffectPerformer:
         trace: bytes | None,
         workspace: str,
     ) -> None:
-        if not await self._may_start(request, clock):
+        if not await self._may_start(request, clock, workspace):
             deliver(stream, AttemptNotStarted(node=request.node, run=request.run, attempt=request.attempt))
             return
         failpoint("effect.before_start")
@@ -101,20 +101,20 @@ class EffectPerformer:
                 )
         finally:
             metrics.EFFECTS_IN_FLIGHT.dec(held)
-            self._slots.give_back(held)
+            self._slots.give_back(held, workspace)
         failpoint("effect.before_result")
         deliver(
             stream,
             ConcludeAttempt(node=request.node, run=request.run, attempt=request.attempt, results=list(results)),
         )
 
-    async def _may_start(self, request: PerformAttempt, clock: OwnersTime) -> bool:
+    async def _may_start(self, request: PerformAttempt, clock: OwnersTime, workspace: str) -> bool:
         """Wait for the slots and a fresh tick, until the deadline; True: the slots are held."""
         wanted = self._slots_of(request)
         held = 0
         try:
             async with asyncio.timeout(max(0.0, (request.start_by - clock.now()) / 1_000)):
-                await self._slots.take(wanted)
+                await self._slots.take(wanted, workspace)
                 held = wanted
                 while not clock.fresh():
                     await asyncio.sleep(0.1)
@@ -123,7 +123,7 @@ class EffectPerformer:
         else:
             if clock.fresh() and clock.now() <= request.start_by:
                 return True
-        self._slots.give_back(held)
+        self._slots.give_back(held, workspace)
         return False
 
     def _slots_of(self, request: PerformAttempt) -> int:

@@ -73,13 +73,13 @@ async def test_two_attempts_that_want_all_places_do_not_hold_each_other_up() -> 
         (ConcludeAttempt, "first"),
         (ConcludeAttempt, "second"),
     ]
-    assert not performer.saturated
+    assert not performer.saturated("w")
 
 
 async def test_places_are_taken_in_order_and_together() -> None:
     slots = Slots(3)
     await slots.take(2)
-    assert not slots.full
+    assert not slots.full()
     order: list[str] = []
 
     async def take(name: str, count: int) -> None:
@@ -90,7 +90,7 @@ async def test_places_are_taken_in_order_and_together() -> None:
         group.create_task(take("large", 3))
         group.create_task(take("small", 1))
         await asyncio.sleep(0)
-        assert slots.full
+        assert slots.full()
         assert order == []  # one place is free, but whoever came first has the first turn
         slots.give_back(2)
         await asyncio.sleep(0)
@@ -115,6 +115,35 @@ async def test_who_gives_up_waiting_leaves_no_place_taken() -> None:
     slots.give_back(2)
     late.cancel()
     await asyncio.gather(late, return_exceptions=True)
-    assert not slots.full
+    assert not slots.full()
     await slots.take(2)
-    assert slots.full
+    assert slots.full()
+
+
+async def test_a_workspace_with_many_effects_leaves_places_and_turns_to_others() -> None:
+    slots = Slots(20)
+    for _ in range(18):
+        await slots.take(1, "flood")
+    assert slots.full("flood")
+    assert not slots.full("calm")
+    order: list[str] = []
+
+    async def take(name: str) -> None:
+        await slots.take(1, name)
+        order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(take("flood"))
+        for _ in range(3):
+            group.create_task(take("calm"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == ["calm", "calm"]  # the last tenth is not for who holds the rest
+        slots.give_back(1, "flood")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == ["calm", "calm", "calm"]  # who holds less goes first
+        for _ in range(5):
+            slots.give_back(1, "flood")
+    assert order[3:] == ["flood"] * 4
