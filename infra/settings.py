@@ -53,7 +53,10 @@ class Settings:
     max_undecided: int = _setting(
         2000, "starts of one partition that may wait for their decision before the API answers 503"
     )
-    max_open: int = _setting(200_000, "open executions that one worker holds before it pauses its partitions")
+    max_open: int = _setting(200_000, "open executions of one worker above which the API takes no new starts (503)")
+    max_queued: int = _setting(
+        20_000, "starts in line, of all workers, above which the API answers 503; of one workspace: a quarter, 429"
+    )
 
     @staticmethod
     def from_env(env: Mapping[str, str] | None = None) -> "Settings":

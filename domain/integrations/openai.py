@@ -1,8 +1,9 @@
 """OpenAI's API, and every endpoint that speaks it: chat completions, embeddings, moderations, models.
 
 The address of another endpoint stands in the credential. Answers are not streamed. A completion is asked for again
-after a crash: it changes nothing, it only costs again. Errors: https://platform.openai.com/docs/guides/error-codes, limits:
-https://platform.openai.com/docs/guides/rate-limits.
+after a crash: it changes nothing, it only costs again.
+Errors: https://platform.openai.com/docs/guides/error-codes
+Limits: https://platform.openai.com/docs/guides/rate-limits
 """
 
 from typing import Any

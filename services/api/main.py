@@ -93,6 +93,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             own_url=settings.own_url,
             secret=load_secret_key(settings),
             max_undecided=settings.max_undecided,
+            max_queued=settings.max_queued,
+            max_open=settings.max_open,
         )
 
 
@@ -101,7 +103,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     """The parts at work: following, watching, feeding. A part that fails takes the block down with it."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part.run()) for part in (parts.follower, parts.positions, parts.feed)]
+            tasks = [
+                group.create_task(part.run()) for part in (parts.follower, parts.positions, parts.backlog, parts.feed)
+            ]
             yield
             for task in tasks:
                 task.cancel()

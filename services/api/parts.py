@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from infra.blobs import BlobStore
 from infra.log.clock import LogClock
 from infra.log.port import Log
+from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.pool import Pool
 from services.api.answers import Follower
 from services.api.bindings import Bindings
@@ -13,7 +14,7 @@ from services.api.executions_view import ExecutionsView
 from services.api.feed import Feed
 from services.api.health import Health
 from services.api.positions import Positions
-from services.api.pressure import MOST_UNDECIDED, Pressure
+from services.api.pressure import MOST_OPEN, MOST_QUEUED, MOST_UNDECIDED, Backlog, Pressure
 from services.api.principal import Authenticator
 from services.api.reads import Reads
 from services.api.results import Results
@@ -29,6 +30,7 @@ class Parts:
     sender: Sender
     follower: Follower
     positions: Positions
+    backlog: Backlog
     bindings: Bindings
     starter: Starter
     results: Results
@@ -48,6 +50,8 @@ def make_parts(
     own_url: str,
     secret: bytes,
     max_undecided: int = MOST_UNDECIDED,
+    max_queued: int = MOST_QUEUED,
+    max_open: int = MOST_OPEN,
 ) -> Parts:
     """Wire the parts together; nothing runs yet."""
     from infra.postgres.pool import open_connection
@@ -61,7 +65,9 @@ def make_parts(
     follower = Follower(log, reads.fences, clock)
     positions = Positions(connect, reads.answered)
     bindings = Bindings(positions, reads.find_webhook, reads.workflow, reads.document)
-    starter = Starter(sender, follower, reads, blobs, Pressure(follower, limit=max_undecided), log.partitions)
+    backlog = Backlog(PostgresHeartbeats(pool).all)
+    pressure = Pressure(follower, backlog, limit=max_undecided, max_queued=max_queued, max_open=max_open)
+    starter = Starter(sender, follower, reads, blobs, pressure, log.partitions)
     results = Results(follower, positions, reads, starter)
     sessions = Sessions(secret)
     feed = Feed(log, follower, positions, reads)
@@ -77,6 +83,7 @@ def make_parts(
         sender=sender,
         follower=follower,
         positions=positions,
+        backlog=backlog,
         bindings=bindings,
         starter=starter,
         results=results,

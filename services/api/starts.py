@@ -96,7 +96,7 @@ class Starter:
             retry_of=start.retry_of,
         )
         stream = f"execution-{identity.id}"
-        self._pressure.check(partition_of(stream, self._partitions))
+        self._pressure.check(partition_of(stream, self._partitions), workspace)
         if not identity.keyed:
             position = await self._sender.send(
                 Topic.EXECUTION_COMMANDS,
@@ -107,7 +107,7 @@ class Starter:
                 made=made,
                 trace=trace,
             )
-            self._pressure.appended(position)
+            self._pressure.appended(position, workspace)
             return Started(identity.id, position)
         nonce = self._sender.new_nonce()
         with self._follower.expect_reply(nonce) as answer:
@@ -121,7 +121,7 @@ class Starter:
                 reply=nonce,
                 trace=trace,
             )
-            self._pressure.appended(position)
+            self._pressure.appended(position, workspace)
             commit = decode_commit((await await_reply(answer)).value)
         if commit.outcome.kind == "accepted":
             return Started(identity.id, position)

@@ -13,6 +13,7 @@ from infra.blobs import PostgresBlobs
 from infra.egress.guard import EgressGuard
 from infra.log import open_log
 from infra.postgres.checkpoints import PostgresCheckpoints
+from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.pool import open_pool
 from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
@@ -47,6 +48,7 @@ async def run(settings: Settings) -> None:
                 partial(_positions, pool),
                 name=name,
                 max_effects=settings.max_effects,
+                beat=partial(PostgresHeartbeats(pool).beat, name, "worker"),
                 interpreters=make_interpreters(guard),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
             )

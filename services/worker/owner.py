@@ -90,6 +90,11 @@ class PartitionOwner:
         return len(self._memory.entries)
 
     @property
+    def standing_in_line(self) -> dict[str, int]:
+        """Starts that were put off, by workspace."""
+        return self._memory.queued.waiting()
+
+    @property
     def answered(self) -> int:
         """Inputs below this offset have their answer in the log."""
         return self._memory.answered

@@ -5,7 +5,9 @@ ends with that error and its supervisor starts it again; there is no half-alive 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -45,9 +47,14 @@ from services.worker.versions import Versions
 GROUP = "linkflow-workers"
 DRAIN_SECONDS = 8.0
 WATCH_SECONDS = 1.0
+MOST_TOLD = 100
+"""Workspaces whose starts stand in line that a heartbeat names, the longest lines first."""
 LATE_AGAIN_SECONDS = 0.5
 LATE_SECONDS = 5.0
 """So long the end of the process waits for results that others must get by the log."""
+
+Beat = Callable[[dict[str, Any]], Awaitable[None]]
+"""Says to the installation what this worker holds."""
 
 Positions = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 """(commit topic, partition) → the read model has all commits below this offset."""
@@ -73,6 +80,7 @@ class Worker:
         interpreters: Interpreters,
         compute: ComputePool | None = None,
         weights: Weights = equal,
+        beat: Beat | None = None,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
@@ -81,6 +89,7 @@ class Worker:
         self.versions = versions
         self.shares = Shares(weights)
         self._positions = positions
+        self._beat = beat
         self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions), AggregateLane())
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -268,12 +277,23 @@ class Worker:
                 _log.debug("positions cannot be read", reason=str(error))
                 continue
             open_executions = 0
+            waiting: Counter[str] = Counter()
             for owner in self._owners.values():
                 owner.projected(reached.get((owner.lane.commit_topic, owner.partition), 0))
                 metrics.LAG.labels(owner.lane.name, str(owner.partition)).set(owner.waiting_inputs)
                 if owner.lane.ticks:
                     open_executions += owner.open_streams
+                    waiting.update(owner.standing_in_line)
             metrics.OPEN_EXECUTIONS.set(open_executions)
+            if self._beat is not None:
+                facts = {
+                    "partitions": len(self._owners),
+                    "open": open_executions,
+                    "queued": waiting.total(),
+                    "queued_by_workspace": dict(waiting.most_common(MOST_TOLD)),
+                }
+                with suppress(*DATABASE_AWAY):
+                    await self._beat(facts)
 
     # --- results ----------------------------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ class Recorder:
         self.compared += 1
         assert recovered.fence == self.live.fence
         assert recovered.remembered.get(STREAM) == self.live.remembered.get(STREAM)
-        assert recovered.queued == self.live.queued
+        assert recovered.queued.waiting() == self.live.queued.waiting()
         assert set(recovered.entries) == set(self.live.entries)
         for stream, entry in recovered.entries.items():
             self._equal(entry, self.live.entries[stream])

@@ -1,10 +1,13 @@
 """Starts are refused while too many of their partition are undecided, and taken again afterwards."""
 
+from typing import Any
+
 import pytest
 
 from infra.log.port import Topic
+from infra.postgres.heartbeats import ALIVE_SECONDS, Heartbeat
 from services.api.commands import Position
-from services.api.pressure import Pressure
+from services.api.pressure import QUEUED_SHARE, SHARE, Backlog, Pressure
 from services.api.problems import Problem
 from tests.services.api.conftest import Api
 from tests.services.api.test_workflows import document
@@ -19,37 +22,81 @@ class Follower:
         self.answered: dict[tuple[Topic, int], int] = {}
 
 
-def appended(pressure: Pressure, offset: int) -> None:
-    pressure.appended(Position(Topic.EXECUTION_COMMANDS, PARTITION, offset))
+def appended(pressure: Pressure, offset: int, workspace: str = "w") -> None:
+    pressure.appended(Position(Topic.EXECUTION_COMMANDS, PARTITION, offset), workspace)
+
+
+async def nobody() -> list[Heartbeat]:
+    return []
+
+
+def refusal(pressure: Pressure, workspace: str) -> tuple[int, str] | None:
+    try:
+        pressure.check(PARTITION, workspace)
+    except Problem as problem:
+        return problem.status, problem.code
+    return None
 
 
 def test_undecided_starts_are_those_behind_the_newest_answer() -> None:
     follower = Follower()
-    pressure = Pressure(follower, limit=10)
+    pressure = Pressure(follower, Backlog(nobody), limit=10)
     appended(pressure, 99)
-    pressure.check(PARTITION)  # nothing was read yet: nobody is turned away on a guess
+    pressure.check(PARTITION, "w")  # nothing was read yet: nobody is turned away on a guess
     follower.answered[Topic.EXECUTIONS, PARTITION] = 90
     assert pressure.undecided(PARTITION) == 10
-    pressure.check(PARTITION)
+    pressure.check(PARTITION, "w")
     appended(pressure, 100)
     with pytest.raises(Problem) as refused:
-        pressure.check(PARTITION)
+        pressure.check(PARTITION, "w")
     assert (refused.value.status, refused.value.code) == (503, "overloaded")
     assert dict(refused.value.headers)[b"retry-after"].isdigit()
     follower.answered[Topic.EXECUTIONS, PARTITION] = 96
-    pressure.check(PARTITION)
+    pressure.check(PARTITION, "w")
     assert pressure.undecided(PARTITION) == 5
 
 
 def test_partitions_are_apart_and_offsets_never_go_back() -> None:
     follower = Follower()
-    pressure = Pressure(follower, limit=10)
+    pressure = Pressure(follower, Backlog(nobody), limit=10)
     follower.answered[Topic.EXECUTIONS, PARTITION] = 1
     appended(pressure, 50)
     appended(pressure, 20)
     assert pressure.undecided(PARTITION) == 50
     assert pressure.undecided(PARTITION + 1) == 0
-    pressure.check(PARTITION + 1)
+    pressure.check(PARTITION + 1, "w")
+
+
+def test_a_workspace_above_its_share_is_refused_while_others_are_busy() -> None:
+    follower = Follower()
+    follower.answered[Topic.EXECUTIONS, PARTITION] = 0
+    pressure = Pressure(follower, Backlog(nobody), limit=10 * SHARE)
+    for offset in range(12):
+        appended(pressure, offset, "flood")
+    assert refusal(pressure, "flood") is None  # it is alone: nobody else waits
+    appended(pressure, 12, "calm")
+    assert refusal(pressure, "flood") == (429, "workspace_overloaded")
+    assert refusal(pressure, "calm") is None
+    follower.answered[Topic.EXECUTIONS, PARTITION] = 4
+    assert refusal(pressure, "flood") is None
+
+
+def test_what_stands_in_line_is_bounded_for_all_and_for_each() -> None:
+    backlog = Backlog(nobody)
+    pressure = Pressure(Follower(), backlog, max_queued=100, max_open=1_000)
+
+    def said(age: float = 0.0, **facts: Any) -> None:
+        backlog.saw([Heartbeat("worker-0", "worker", age, facts), Heartbeat("worker-1", "worker", 0.0, {"queued": 10})])
+
+    said(queued=50, queued_by_workspace={"w": 100 // QUEUED_SHARE + 1})
+    assert refusal(pressure, "w") == (429, "workspace_overloaded")
+    assert refusal(pressure, "other") is None
+    said(queued=91)
+    assert refusal(pressure, "other") == (503, "overloaded")
+    said(queued=91, age=ALIVE_SECONDS)  # it is gone: whoever has its partitions says so
+    assert refusal(pressure, "other") is None
+    said(open=1_001)
+    assert refusal(pressure, "other") == (503, "overloaded")
 
 
 async def test_starts_are_refused_while_nobody_decides_and_taken_again_afterwards(
