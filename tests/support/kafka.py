@@ -130,6 +130,13 @@ class KafkaBroker:
         """End it as a crash would."""
         self._end(signal.SIGKILL)
 
+    def stall(self) -> None:
+        """Stop it; `go_on` ends that."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def remove(self) -> None:
         """Kill it and delete its data."""
         self.kill()
@@ -137,6 +144,10 @@ class KafkaBroker:
 
     def _java(self, *args: str) -> list[str]:
         return ["java", *HEAP, "-cp", f"{self._libs}/*", *args]
+
+    def _signal(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -137,6 +137,13 @@ class PostgresServer:
         """End it as a crash of the machine would: every process of the server at once."""
         self._end(signal.SIGKILL)
 
+    def stall(self) -> None:
+        """Stop every process of it, as one sees them behind a disk that does not answer; `go_on` ends it."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop it and delete its data."""
         self.stop()
@@ -178,6 +185,13 @@ class PostgresServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed:\n{done.stderr.decode()}")
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        _signal(self._process.pid, how)
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            _signal(child.pid, how)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -19,6 +19,7 @@ import psutil
 from tests.support.postgres import PostgresServer, free_port
 from tests.support.processes import LINKFLOW, Process, environment
 from tests.torture.broker import ManyDoors, free_ports
+from tests.torture.clocks import SteppedClock, faketime_library
 from tests.torture.proxy import Proxy
 
 PARTITIONS = 8
@@ -36,7 +37,11 @@ def _silent(**_: object) -> None:
 
 
 class TortureCluster:
-    """Use as an async context manager. `processes`, `proxies`: by name; `keys`: canary → API key of its workspace."""
+    """Use as an async context manager. `processes`, `proxies`, `clocks`: by name; `keys`: canary → API key of its
+    workspace. `clocks` is empty where the machine has no libfaketime, or `clocks=False`.
+
+    `database`: a server that has not been started; by default a new one.
+    """
 
     def __init__(
         self,
@@ -46,18 +51,22 @@ class TortureCluster:
         names: Sequence[str],
         note: Callable[..., None] = _silent,
         settings: Mapping[str, str] | None = None,
+        clocks: bool = False,
+        database: PostgresServer | None = None,
     ) -> None:
         self.home = home
         self.log = log
         self.note = note
         self.prefix = f"t{secrets.token_hex(4)}." if log == "kafka" else ""
         self.keys: dict[str, str] = {CANARIES[0]: f"lf_{secrets.token_urlsafe(32)}"}
-        self.database = PostgresServer()
+        self.database = database or PostgresServer()
         self.database_url = ""
         self.broker: ManyDoors | None = None
         self.apis: dict[str, str] = {}
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, list[Proxy]] = {}
+        library = faketime_library() if clocks else None
+        self.clocks = {} if library is None else {each: SteppedClock(library, home / f"{each}.clock") for each in names}
         self._names = list(names)
         self._settings = dict(settings or {})
         self._specs: dict[str, tuple[list[str], dict[str, str]]] = {}
@@ -138,7 +147,8 @@ class TortureCluster:
             self.apis[name] = f"http://127.0.0.1:{port}"
         if role == "projector":
             argv.append("--with-scheduler")
-        self._specs[name] = (argv, environment(settings))
+        clock = self.clocks[name].environment if name in self.clocks else {}
+        self._specs[name] = (argv, environment(settings) | clock)
         self.processes[name] = Process(name, *self._specs[name], self.home / f"{name}.log")
 
     async def run_cli(self, *args: str, within: float = 300.0) -> str:
@@ -186,6 +196,13 @@ class TortureCluster:
                 each.kill()
 
     def release(self, name: str) -> None:
+        self._held.discard(name)
+
+    async def restart(self, name: str) -> None:
+        """End the process as a deployment does (SIGTERM, and wait), then run it again."""
+        self._held.add(name)
+        await self.processes[name].terminate()
+        self.processes[name].start()
         self._held.discard(name)
 
     async def arm(self, name: str, failpoint: str) -> Process:

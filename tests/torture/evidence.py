@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.torture.facts import Facts
+from tests.torture.listener import Heard
 from tests.torture.plan import Plan
 
 Row = dict[str, Any]
@@ -14,6 +15,7 @@ Row = dict[str, Any]
 class Evidence:
     """`history`, `sink`, `faults`, `polls`, `samples`: the journals. `executions`, `runs`: rows of the read model.
 
+    `heard`: canary → what a client of its workspace's feed got. `usage`: resources in the course of the run.
     `lists`: canary → ids that the list of its workspace shows. `dumps`: the read model's digest, live and after each
     rebuild. `haystacks`: name → bytes in which no key may stand. `resources`: (after P0, at the end).
     """
@@ -27,6 +29,8 @@ class Evidence:
     samples: list[Row] = field(default_factory=list)
     executions: list[Row] = field(default_factory=list)
     runs: list[Row] = field(default_factory=list)
+    heard: dict[str, Heard] = field(default_factory=dict)
+    usage: list[Row] = field(default_factory=list)
     lists: dict[str, list[str]] = field(default_factory=dict)
     dumps: list[dict[str, str]] = field(default_factory=list)
     sink_during_rebuild: int = 0

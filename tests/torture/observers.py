@@ -74,6 +74,30 @@ async def _snapshot(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[st
     }
 
 
+async def watch_usage(cluster: TortureCluster, journal: Journal, every: float = 10.0) -> None:
+    """What every process holds, and the servers' share. Until cancelled."""
+    while True:
+        await asyncio.sleep(every)
+        uses = {
+            name: {
+                "rss": round(use["rss"], 2),
+                "fds": use["fds"],
+                "threads": use["threads"],
+                "connections": sum(count for what, count in use.items() if what.startswith("tcp ")),
+                "age": round(_age(cluster, name), 1),
+            }
+            for name, use in (await asyncio.to_thread(resources, cluster)).items()
+        }
+        journal.write(at=time.time() * 1000, uses=uses)
+
+
+def _age(cluster: TortureCluster, name: str) -> float:
+    try:
+        return time.time() - psutil.Process(cluster.processes[name].pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
 def resources(cluster: TortureCluster) -> dict[str, dict[str, float]]:
     """By process: resident memory (MB) of the whole tree, file descriptors, threads, and TCP connections by port."""
     found: dict[str, dict[str, float]] = {}

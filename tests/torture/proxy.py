@@ -1,4 +1,4 @@
-"""A TCP proxy for one hop: passes bytes on, and cuts, resets or delays them when the nemesis says so."""
+"""A TCP proxy for one hop: passes bytes on, and cuts, resets, delays or throttles them when the nemesis says so."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,17 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """Listens on `port` of 127.0.0.1 and leads to `target` (a port). One proxy a (client process, server)."""
+    """Listens on `port` of 127.0.0.1 and leads to `target` (a port). One proxy a (client process, server).
+
+    `delay`: seconds before each chunk; `bandwidth`: bytes a second of each direction of a connection, 0: any.
+    """
 
     def __init__(self, name: str, target: int) -> None:
         self.name = name
         self.target = target
         self.port = 0
         self.delay = 0.0
+        self.bandwidth = 0.0
         self.connections = 0
         self._open = asyncio.Event()
         self._open.set()
@@ -45,7 +49,7 @@ class Proxy:
 
     def heal(self) -> None:
         self._open.set()
-        self.delay = 0.0
+        self.delay = self.bandwidth = 0.0
 
     def reset(self) -> None:
         """Every connection ends by a RST."""
@@ -91,7 +95,17 @@ class Proxy:
             if self.delay:
                 await asyncio.sleep(self.delay)
             await self._open.wait()
-            writer.write(data)
-            await writer.drain()
+            await self._write(writer, data)
         if writer.can_write_eof():
             writer.write_eof()
+
+    async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """All at once, or in small parts as fast as `bandwidth` lets them."""
+        sent = 0
+        while sent < len(data):
+            part = data[sent : sent + (max(512, int(self.bandwidth * 0.05)) if self.bandwidth else CHUNK)]
+            writer.write(part)
+            await writer.drain()
+            sent += len(part)
+            if self.bandwidth:
+                await asyncio.sleep(len(part) / self.bandwidth)

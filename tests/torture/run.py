@@ -15,8 +15,9 @@ from tests.torture.driver import Driver, Place
 from tests.torture.evidence import Evidence, Verdict
 from tests.torture.facts import understand
 from tests.torture.journal import Journal, read_journal
+from tests.torture.listener import Listener
 from tests.torture.nemesis import Nemesis
-from tests.torture.observers import poll, resources, sample
+from tests.torture.observers import poll, resources, sample, watch_usage
 from tests.torture.plan import Plan
 from tests.torture.raw_log import RawRecord, read_kafka, read_postgres
 from tests.torture.sink import Sink
@@ -28,23 +29,33 @@ TABLES = ("workspaces", "api_keys", "workflows", "workflow_versions", "webhooks"
 
 async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
     """Run `plan` with its files in `home`; returns what it left behind and what the checkers say."""
-    history, faults = Journal(home / "history.jsonl"), Journal(home / "faults.jsonl")
+    history, faults = Journal(home / "history.jsonl", sync=plan.sync), Journal(home / "faults.jsonl")
     polls, samples = Journal(home / "polls.jsonl", sync=False), Journal(home / "samples.jsonl", sync=False)
-    sink = Sink(home / "sink.jsonl")
+    usage = Journal(home / "usage.jsonl", sync=False)
+    sink = Sink(home / "sink.jsonl", sync=plan.sync)
     try:
-        async with TortureCluster(home, log=plan.log, names=full_names(plan.workers), note=faults.write) as cluster:
-            places = await _deploy(plan, cluster, sink.url)
+        names = full_names(plan.workers)
+        async with TortureCluster(
+            home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only
+        ) as cluster:
+            places = await deploy_all(plan, cluster, sink.url)
             async with Driver(plan, cluster.apis, places, history) as driver:
+                listeners = {c: Listener(cluster.apis, key, f"{plan.seed} {c}") for c, key in cluster.keys.items()}
                 watching = [
                     asyncio.create_task(poll(driver, cluster.apis, cluster.keys, polls, plan.seed)),
                     asyncio.create_task(sample(cluster, samples)),
+                    asyncio.create_task(watch_usage(cluster, usage)),
+                    *(asyncio.create_task(each.run()) for each in listeners.values()),
                 ]
                 with _ended(watching):
+                    await asyncio.gather(*(each.ready.wait() for each in listeners.values()))
                     evidence = await _phases(plan, cluster, driver, faults)
+                    await asyncio.gather(*(each.quiet() for each in listeners.values()))
+                evidence.heard = {canary: each.heard for canary, each in listeners.items()}
             await _audit(evidence, cluster, sink, home)
     finally:
         sink.close()
-        for journal in (history, faults, polls, samples):
+        for journal in (history, faults, polls, samples, usage):
             journal.close()
     return evidence, check(evidence)
 
@@ -58,7 +69,7 @@ def _ended(tasks: list["asyncio.Task[None]"]) -> Iterator[None]:
             task.cancel()
 
 
-async def _deploy(plan: Plan, cluster: TortureCluster, sink: str) -> list[Place]:
+async def deploy_all(plan: Plan, cluster: TortureCluster, sink: str) -> list[Place]:
     """Every kind of workflow in both workspaces."""
     places: list[Place] = []
     [url, *_] = cluster.apis.values()
@@ -135,7 +146,7 @@ async def _audit(evidence: Evidence, cluster: TortureCluster, sink: Sink, home: 
     finally:
         await connection.close()
     await cluster.run_cli("verify")
-    for name in ("history", "faults", "polls", "samples", "sink"):
+    for name in ("history", "faults", "polls", "samples", "sink", "usage"):
         setattr(evidence, name, read_journal(home / f"{name}.jsonl"))
     evidence.haystacks = {
         "the log": b"\n".join(part for record in records for part in (record.value, *record.headers.values())),

@@ -1,6 +1,6 @@
 """The world outside: an HTTP service that workflows call. It is never killed and writes down every request.
 
-    python -m tests.torture.sink JOURNAL          prints its port
+    python -m tests.torture.sink JOURNAL [unsynced]          prints its port
 
 `/ok/MS` answers after MS milliseconds, `/flaky/N` refuses the first N calls of each (key, node, item) with 500,
 `/fail` always refuses. A line "in" is on the disk before anything is answered; a line "out" says what was answered
@@ -87,9 +87,9 @@ class Service:
 class Sink:
     """The service as a child process."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, *, sync: bool = True) -> None:
         self.journal = journal
-        argv = [sys.executable, "-m", "tests.torture.sink", str(journal)]
+        argv = [sys.executable, "-m", "tests.torture.sink", str(journal), *([] if sync else ["unsynced"])]
         self._child = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True)
         assert self._child.stdout is not None
         self.url = f"http://127.0.0.1:{int(self._child.stdout.readline())}"
@@ -101,8 +101,8 @@ class Sink:
             self._child.stdout.close()
 
 
-async def main(path: Path) -> None:
-    service = Service(Journal(path))
+async def main(path: Path, *, sync: bool) -> None:
+    service = Service(Journal(path, sync=sync))
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     stopped = asyncio.Event()
@@ -113,4 +113,4 @@ async def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sync="unsynced" not in sys.argv[2:]))

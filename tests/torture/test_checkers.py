@@ -11,12 +11,14 @@ import pytest
 from tests.torture.checkers import effects, reading, requests, running, sealed, streams
 from tests.torture.evidence import Evidence, Verdict
 from tests.torture.facts import understand
+from tests.torture.listener import Heard
 from tests.torture.plan import make_plan
 from tests.torture.raw_log import RawRecord
 
 RED, BLUE = "canary-red", "canary-blue"
 KEY = "unsafe-1-7"
 TOKEN = "0123456789abcdef"
+TYPES = [f"execution.{each}" for each in ("queued", "started", "node_attempted", "node_completed", "completed")]
 
 
 def record(topic: str, offset: int, value: dict[str, Any], at: int = 0, **headers: bytes) -> RawRecord:
@@ -133,6 +135,7 @@ def evidence(records: list[RawRecord] | None = None) -> Evidence:
         samples=[sample],
         executions=[row],
         runs=[run],
+        heard={RED: Heard(frames={"e1": list(TYPES)}), BLUE: Heard()},
         lists={RED: ["e1"], BLUE: []},
         dumps=[{"executions": "1 x"}, {"executions": "1 x"}, {"executions": "1 x"}],
         keys={RED: "lf_red-secret-key-of-forty-characters", BLUE: "lf_blue-secret-key-of-forty-chars"},
@@ -244,6 +247,18 @@ def _end_leaves(found: Evidence) -> None:
     found.polls.append({**found.polls[0], "state": "running"})
 
 
+def _frame_missing(found: Evidence) -> None:
+    del found.heard[RED].frames["e1"][2]
+
+
+def _frame_twice(found: Evidence) -> None:
+    found.heard[RED].frames["e1"].append(TYPES[-1])
+
+
+def _frame_to_others(found: Evidence) -> None:
+    found.heard[BLUE].frames["e1"] = list(TYPES)
+
+
 def _answered_twice(found: Evidence) -> None:
     found.facts = understand([*log(), commit(3, 2, 6, [], answers=["linkflow.execution-commands", 0])])
 
@@ -303,6 +318,9 @@ BITES: list[tuple[Callable[[Evidence], Verdict], Callable[[Evidence], None]]] = 
     (reading.checkpoint_atomic, _offset_ahead),
     (reading.checkpoint_atomic, _offset_back),
     (reading.monotonic_reads, _end_leaves),
+    (reading.monotonic_reads, _frame_missing),
+    (reading.monotonic_reads, _frame_twice),
+    (reading.monotonic_reads, _frame_to_others),
     (sealed.tenant_sealed, _foreign_canary),
     (sealed.tenant_sealed, _shown_to_others),
     (sealed.tenant_sealed, _listed_by_others),

@@ -11,26 +11,30 @@ UNSAFE_TIMEOUT = 3
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`share`: per cent of the starts. `ends`: how such an execution may end without a cancel."""
+    """`share`: per cent of the starts. `ends`: how it may end without a cancel. `calls`: that it makes."""
 
     name: str
     share: int
     ends: frozenset[str]
+    calls: int
 
 
 COMPLETED = frozenset({"execution.completed"})
 FAILED = frozenset({"execution.failed"})
 
 KINDS = (
-    Kind("linear", 27, COMPLETED),
-    Kind("fanout", 13, COMPLETED),
-    Kind("loop", 8, COMPLETED),
-    Kind("flaky", 10, COMPLETED),
-    Kind("waits", 14, COMPLETED),
-    Kind("fails", 5, FAILED),
-    Kind("hook", 13, COMPLETED),
-    Kind("unsafe", 10, COMPLETED | FAILED),
+    Kind("linear", 27, COMPLETED, 5),
+    Kind("fanout", 13, COMPLETED, 10),
+    Kind("loop", 8, COMPLETED, 20),
+    Kind("flaky", 10, COMPLETED, 3),
+    Kind("waits", 14, COMPLETED, 1),
+    Kind("fails", 5, FAILED, 2),
+    Kind("hook", 13, COMPLETED, 1),
+    Kind("unsafe", 10, COMPLETED | FAILED, 1),
 )
+
+CALLS_EACH = sum(each.share * each.calls for each in KINDS) / sum(each.share for each in KINDS)
+"""Of an average execution."""
 
 
 def document(kind: str, sink: str, canary: str, longest_wait: float) -> Document:

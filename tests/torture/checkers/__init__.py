@@ -4,6 +4,13 @@ from collections.abc import Callable
 
 from tests.torture.checkers import effects, reading, requests, running, sealed, streams
 from tests.torture.evidence import Evidence, Verdict
+from tests.torture.slopes import grows_nowhere
+
+
+def leaks(evidence: Evidence) -> Verdict:
+    """C22: by slopes where the run is long enough for them."""
+    return grows_nowhere(evidence) if evidence.plan.size == "soak" else running.no_leaks(evidence)
+
 
 CHECKERS: tuple[Callable[[Evidence], Verdict], ...] = (
     requests.acked_is_durable,
@@ -24,7 +31,7 @@ CHECKERS: tuple[Callable[[Evidence], Verdict], ...] = (
     sealed.no_secret_leak,
     streams.inputs_balance,
     running.recovers,
-    running.no_leaks,
+    leaks,
     running.run_is_valid,
 )
 

@@ -1,12 +1,15 @@
 """C10–C13: the read side against a fold of the log that shares no code with it."""
 
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from tests.torture.evidence import Evidence, Row, Verdict, verdict
-from tests.torture.facts import TERMINAL, Event
+from tests.torture.facts import TERMINAL, Event, start_of
+from tests.torture.listener import EXPIRED
 
 STATUS = {
     "execution.completed": "completed",
@@ -122,13 +125,31 @@ def rebuild_is_live(evidence: Evidence) -> Verdict:
     return verdict("C11 rebuild_is_live", len(rebuilt) * len(live), wrong)
 
 
+class _Sums:
+    """How many executions and events the commits of a partition brought, up to any offset."""
+
+    def __init__(self, changes: list[tuple[int, int]]) -> None:
+        changes.sort()
+        self._offsets = [offset for offset, _ in changes]
+        self._new = [0, *accumulate(new for _, new in changes)]
+
+    def below(self, offset: int) -> tuple[int, int]:
+        place = bisect_left(self._offsets, offset)
+        return self._new[place], place
+
+
+def _changes_by_offset(evidence: Evidence) -> dict[int, _Sums]:
+    changes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for execution in evidence.facts.executions().values():
+        for event in execution:
+            changes[event.commit.partition].append((event.commit.offset, int(event.version == 1)))
+    return {partition: _Sums(found) for partition, found in changes.items()}
+
+
 def checkpoint_atomic(evidence: Evidence) -> Verdict:
     """At every sampled moment the rows were the fold of what is below the stored offsets; no offset went back."""
     wrong: list[str] = []
-    changes: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-    for execution in evidence.facts.executions().values():
-        for event in execution:
-            changes[event.commit.partition].append((event.commit.offset, int(event.version == 1), 1))
+    changes = _changes_by_offset(evidence)
     before: dict[str, int] = {}
     for each in evidence.samples:
         positions: dict[str, int] = each["positions"]
@@ -139,15 +160,16 @@ def checkpoint_atomic(evidence: Evidence) -> Verdict:
         ]
         before = positions
         reached = {int(n.split("/")[1]): offset for n, offset in positions.items() if n.startswith("executions/")}
-        below = [c for partition, offset in reached.items() for c in changes[partition] if c[0] < offset]
-        expected = (sum(new for _, new, _ in below), sum(count for _, _, count in below))
+        below = [changes[partition].below(offset) for partition, offset in reached.items() if partition in changes]
+        expected = (sum(new for new, _ in below), sum(count for _, count in below))
         if (each["executions"], each["versions"]) != expected:
             wrong.append(f"rows {(each['executions'], each['versions'])}, below the stored offsets {expected}")
     return verdict("C12 checkpoint_atomic", len(evidence.samples), wrong)
 
 
 def monotonic_reads(evidence: Evidence) -> Verdict:
-    """What a reader saw never becomes less: an end stays, node runs do not vanish, a shown execution stays shown."""
+    """What a reader saw never becomes less: an end stays, node runs do not vanish, a shown execution stays shown. What
+    the feed told is each stream's events, each once and in order, however often its clients had to come back."""
     wrong: list[str] = []
     ends: dict[str, str] = {}
     runs: dict[str, int] = defaultdict(int)
@@ -169,4 +191,29 @@ def monotonic_reads(evidence: Evidence) -> Verdict:
         if each["runs"] < runs[execution]:
             wrong.append(f"{execution} had {runs[execution]} runs and has {each['runs']}")
         runs[execution] = each["runs"]
-    return verdict("C13 monotonic_reads", len(evidence.polls), wrong)
+    wrong += _feed_is_the_log(evidence)
+    told = sum(each.count for each in evidence.heard.values())
+    back = sum(sum(each.ends.values()) for each in evidence.heard.values())
+    note = f"{told} frames of the feed, which was broken off {back} times"
+    return verdict("C13 monotonic_reads", len(evidence.polls) + told, wrong, note)
+
+
+def _feed_is_the_log(evidence: Evidence) -> list[str]:
+    wrong: list[str] = []
+    streams = evidence.facts.executions()
+    for canary, heard in evidence.heard.items():
+        theirs = {each: events for each, events in streams.items() if start_of(events)[1] == canary}
+        wrong += [f"{canary}: {each} was told and is not theirs" for each in heard.frames.keys() - theirs.keys()]
+        for execution, events in theirs.items():
+            types = [event.type for event in events]
+            told = heard.frames.get(execution, [])
+            if told != types:
+                place = next((n for n, pair in enumerate(zip(told, types, strict=False)) if pair[0] != pair[1]), -1)
+                wrong.append(
+                    f"{canary}: of {execution}'s {len(types)} events {len(told)} were told, other from {place}"
+                )
+        if EXPIRED in heard.ends:
+            wrong.append(f"{canary}: a cursor was said to be too old")
+        if len(heard.workspaces) > 1:
+            wrong.append(f"{canary}: frames of {len(heard.workspaces)} workspaces")
+    return wrong

@@ -3,16 +3,16 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from tests.torture.clocks import faketime_library
 from tests.torture.evidence import Evidence, Row, Verdict, verdict
 from tests.torture.facts import Takeover
+from tests.torture.plan import CLASSES
 
 LIMITS = {"worker": 15.0, "api": 2.0, "projector": 20.0, "database": 5.0, "broker": 10.0}
 """Seconds, p95 of the time from the end of a fault (a kill: its begin) until that work goes on."""
 
 RESTART = 3.5
 """A killed process stays down up to two seconds, and Python's own start takes its time on two busy cores."""
-
-ROLES = ("api", "worker", "projector")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -92,7 +92,7 @@ def no_leaks(evidence: Evidence) -> Verdict:
     before, after = evidence.resources
     slack = {"rss": 40.0, "fds": 25.0, "threads": 6.0}
     wrong = []
-    for role in ROLES:
+    for role in CLASSES:
         for what, allowed in slack.items():
             one = max((use[what] for name, use in before.items() if name.startswith(role)), default=0)
             other = max((use[what] for name, use in after.items() if name.startswith(role)), default=0)
@@ -127,9 +127,9 @@ def run_is_valid(evidence: Evidence) -> Verdict:
     faults = [each for each in evidence.faults if each["what"] == "fault"]
     hits = Counter(each["target"].partition("-")[0] for each in faults)
     kinds = Counter(each["kind"] for each in faults)
-    wrong += [f"{role} was hit {hits[role]} times" for role in ROLES if hits[role] < plan.hits_per_class]
-    needed = {"kill", "pause", "cut", "reset", "slow", "database", *(["broker"] if plan.log == "kafka" else [])}
-    wrong += [f"no fault of kind {kind}" for kind in sorted(needed - kinds.keys())]
+    wrong += [f"{role} was hit {hits[role]} times" for role in CLASSES if hits[role] < plan.hits_per_class]
+    clocks = {"clock"} if faketime_library() is not None and not plan.kills_only else set()
+    wrong += [f"no fault of kind {kind}" for kind in sorted((plan.kinds | clocks) - kinds.keys())]
     kills = [each for each in faults if each["kind"] in {"kill", "database", "broker"}]
     met = sum(1 for each in kills if in_flight_at(evidence, each["at"]) > 0)
     if kills and met / len(kills) < 0.3:
