@@ -335,6 +335,17 @@ def test_one_wrong_fact_is_found(checker: Callable[[Evidence], Verdict], wrong: 
     assert not checker(found).passed
 
 
+def test_recovery_does_not_count_the_time_without_servers() -> None:
+    found = evidence()
+    found.faults = [
+        {"what": "over", "kind": "kill", "target": "api-0", "began": 1000.0, "at": 1200.0},
+        {"what": "over", "kind": "stall", "target": "database", "began": 500.0, "at": 4000.0},
+        {"what": "over", "kind": "database", "target": "database", "began": 3500.0, "at": 5000.0},
+    ]
+    found.history[-1]["at"] = 7000.0
+    assert running.recovery_times(found) == {"api": [2.0], "database": [3.0, 2.0]}
+
+
 def test_a_calm_day_is_no_storm() -> None:
     assert not running.run_is_valid(evidence()).passed
 

@@ -23,7 +23,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def recovery_times(evidence: Evidence) -> dict[str, list[float]]:
     """Seconds by what was hit: worker — until the last of its partitions answers again under a new epoch; api — until
-    any start is accepted; projector — until rows move on; database, broker — until a start is accepted."""
+    any start is accepted; projector — until rows move on; database, broker — until a start is accepted.
+
+    The time in which the database or the broker was down or stalled does not count against the others: nobody takes
+    over without the log, and how the servers' own faults end is judged by their own lines."""
     accepted = [each["at"] for each in evidence.history if each["op"] == "start" and each["type"] == "ok"]
     found: dict[str, list[float]] = defaultdict(list)
     for fault in evidence.faults:
@@ -32,13 +35,31 @@ def recovery_times(evidence: Evidence) -> dict[str, list[float]]:
         role = fault["target"].partition("-")[0]
         match role, fault["kind"]:
             case "worker", "kill":
-                found["worker"] += _taken_over(evidence, fault)
+                found["worker"] += _with_servers(evidence, fault["began"], _taken_over(evidence, fault))
             case "api", "kill":
-                found["api"] += _next(accepted, fault["began"])
+                found["api"] += _with_servers(evidence, fault["began"], _next(accepted, fault["began"]))
             case (("database" | "broker"), _):
                 found[role] += _next(accepted, fault["at"])
             case "projector", "kill":
-                found["projector"] += _rows_moved(evidence, fault["began"])
+                found["projector"] += _with_servers(evidence, fault["began"], _rows_moved(evidence, fault["began"]))
+    return found
+
+
+def _with_servers(evidence: Evidence, since: float, seconds: Sequence[float]) -> list[float]:
+    """`seconds` from `since` (ms), less what of them the servers were out."""
+    outages = sorted(
+        (each["began"], each["at"])
+        for each in evidence.faults
+        if each["what"] == "over" and each["target"] in {"database", "broker"}
+    )
+    found = []
+    for each in seconds:
+        until, out = since + each * 1000, 0.0
+        reached = since
+        for begin, end in outages:
+            out += max(0.0, min(end, until) - max(begin, reached))
+            reached = max(reached, min(end, until))
+        found.append(each - out / 1000)
     return found
 
 
