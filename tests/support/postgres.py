@@ -95,6 +95,11 @@ class PostgresServer:
             "initdb", "-D", str(self.home / "data"), "-U", "linkflow", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"
         )
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://linkflow@127.0.0.1:{self.port}/{database}"
 

@@ -40,7 +40,8 @@ class TortureCluster:
     """Use as an async context manager. `processes`, `proxies`, `clocks`: by name; `keys`: canary → API key of its
     workspace. `clocks` is empty where the machine has no libfaketime, or `clocks=False`.
 
-    `database`: a server that has not been started; by default a new one.
+    `database`: a server that has not been started; by default a new one. `core`: everything of it runs on this one, so
+    that clients and witnesses have the others.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TortureCluster:
         settings: Mapping[str, str] | None = None,
         clocks: bool = False,
         database: PostgresServer | None = None,
+        core: int | None = None,
     ) -> None:
         self.home = home
         self.log = log
@@ -70,6 +72,7 @@ class TortureCluster:
         self._names = list(names)
         self._settings = dict(settings or {})
         self._specs: dict[str, tuple[list[str], dict[str, str]]] = {}
+        self._core = core
         self._held: set[str] = set()
         self._armed: list[Process] = []
         self._supervising: asyncio.Task[None] | None = None
@@ -91,6 +94,10 @@ class TortureCluster:
         await self._open_proxies()
         if self.broker is not None:
             await asyncio.to_thread(self.broker.start)
+        if self._core is not None:
+            for server in (self.database, *([self.broker] if self.broker is not None else [])):
+                for each in (root := psutil.Process(server.pid), *root.children(recursive=True)):
+                    each.cpu_affinity([self._core])
         for name in self._names:
             self._add(name)
         await self.run_cli("migrate")
@@ -137,10 +144,14 @@ class TortureCluster:
             **self._settings,
         }
 
+    @property
+    def _pinned(self) -> list[str]:
+        return [] if self._core is None else ["taskset", "--cpu-list", str(self._core)]
+
     def _add(self, name: str) -> None:
         settings = self.settings_of(name)
         role = name.partition("-")[0]
-        argv = [*LINKFLOW, role]
+        argv = [*self._pinned, *LINKFLOW, role]
         if role == "api":
             port = free_port()
             settings["LINKFLOW_PORT"] = str(port)

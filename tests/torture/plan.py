@@ -32,6 +32,9 @@ class Plan:
     sync: bool = True
     """Whether the witnesses sync each line. They are never killed: it matters only if the whole machine goes down."""
 
+    core: int | None = None
+    """The processor that the whole cluster runs on; None: any."""
+
     @property
     def rate(self) -> float:
         """Starts a second."""
@@ -61,7 +64,7 @@ def make_plan(log: str, seed: int, size: str, executions: int | None = None, min
 
 
 def soak_plan(log: str, seed: int, minutes: float, rate: float) -> Plan:
-    """`rate` starts a second for so long, and a kill a minute."""
+    """`rate` starts a second for so long, and a kill a minute; the cluster has one processor for itself."""
     baseline, storm = 60.0, minutes * 60
     return Plan(
         log,
@@ -79,4 +82,5 @@ def soak_plan(log: str, seed: int, minutes: float, rate: float) -> Plan:
         hits_per_class=max(1, int(minutes / 5)),
         kills_only=True,
         sync=False,
+        core=0,
     )

@@ -36,7 +36,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
     try:
         names = full_names(plan.workers)
         async with TortureCluster(
-            home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only
+            home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only, core=plan.core
         ) as cluster:
             places = await deploy_all(plan, cluster, sink.url)
             async with Driver(plan, cluster.apis, places, history) as driver:
