@@ -1,10 +1,14 @@
 """Checkpoints of partition owners (log protocol, rule 11).
 
 A checkpoint holds accepted state only. It is written in one transaction that is refused where the stored owner is
-another one or the stored offset is higher, and loaded in one snapshot. A takeover claims the row first.
+another one, the stored offset is higher, or the stored checkpoint is not one that the change builds on; it is loaded in
+one snapshot. A takeover claims the row first.
+
+A save does not wait for the disk, so a crash of the database may take back one that was acknowledged. The log has
+everything of it; but the next change, on top of what is left, would leave a gap: closed streams would stay open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,8 +61,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointChange:
-    """What has changed since the last save."""
+    """What has changed since the last save. `after`: where the stored checkpoint must stand (its next offset); more
+    than one where nobody knows whether the last save was done."""
 
+    after: Collection[int]
     fence: Fence
     answered: int
     unsent: bytes
@@ -78,7 +84,8 @@ class Checkpoints(Protocol):
     async def load(self, lane: str, partition: int) -> Checkpoint: ...
 
     async def save(self, lane: str, partition: int, epoch: Epoch, change: CheckpointChange) -> None:
-        """Write `change`; raises CheckpointRefused if the owner is another or the stored offset is higher."""
+        """Write `change`; raises CheckpointRefused if the owner is another, the stored offset is higher, or the change
+        does not build on what is stored."""
         ...
 
     async def suspect(self, lane: str, partition: int, offset: int) -> int:
@@ -151,6 +158,7 @@ class PostgresCheckpoints:
                 UPDATE partition_checkpoints SET next_offset = $5, fence_offset = $6, fence_nonce = $7, next_n = $8,
                     answered = $9, unsent = $10, saved_at = now()
                 WHERE lane = $1 AND partition = $2 AND owner_offset = $3 AND owner_nonce = $4 AND next_offset <= $5
+                    AND next_offset = ANY($11::bigint[])
                 RETURNING true
                 """,
                 lane,
@@ -163,9 +171,10 @@ class PostgresCheckpoints:
                 fence.next_n,
                 change.answered,
                 change.unsent,
+                list(change.after),
             )
             if not saved:
-                raise CheckpointRefused(f"{lane}/{partition}: epoch {epoch.offset} is not the stored owner any more")
+                raise _refused(lane, partition, epoch, change)
             failpoint("checkpoint.in_transaction")
             await _save_states(connection, lane, partition, change)
             await _save_remembered(connection, lane, partition, change)
@@ -182,6 +191,13 @@ class PostgresCheckpoints:
             offset,
         )
         return int(count or 0)
+
+
+def _refused(lane: str, partition: int, epoch: Epoch, change: CheckpointChange) -> CheckpointRefused:
+    return CheckpointRefused(
+        f"{lane}/{partition}: epoch {epoch.offset} is not the stored owner any more, or the stored checkpoint does not"
+        f" stand at {sorted(change.after)}"
+    )
 
 
 async def _save_states(
@@ -276,8 +292,9 @@ class MemoryCheckpoints:
 
     async def save(self, lane: str, partition: int, epoch: Epoch, change: CheckpointChange) -> None:
         row = self._rows.get((lane, partition))
-        if row is None or row.owner != epoch or row.checkpoint.fence.next_offset > change.fence.next_offset:
-            raise CheckpointRefused(f"{lane}/{partition}: epoch {epoch.offset} is not the stored owner any more")
+        reached = -1 if row is None else row.checkpoint.fence.next_offset
+        if row is None or row.owner != epoch or reached > change.fence.next_offset or reached not in change.after:
+            raise _refused(lane, partition, epoch, change)
         states = {s.stream: s for s in row.checkpoint.states}
         states.update((s.stream, s) for s in change.states)
         for stream in change.gone:

@@ -38,6 +38,7 @@ class PartitionMemory:
         self._dirty: set[str] = set()
         self._stored: set[str] = set()
         self._saved_at = (stored.fence.next_offset, stored.answered)
+        self._stored_at = {stored.fence.next_offset}
         self._busy_keys: set[GraphKey] = set()
         for each in stored.states:
             self._take_stored(each)
@@ -144,6 +145,7 @@ class PartitionMemory:
             elif stream in self._stored:
                 gone.append(stream)
         change = CheckpointChange(
+            after=frozenset(self._stored_at),
             fence=Fence(self.fence.next_offset, self.fence.epoch, self.fence.next_n),
             answered=self.answered,
             unsent=self.outbox.pending(),
@@ -152,6 +154,7 @@ class PartitionMemory:
             remembered=self.remembered.seal(),
             forgotten=self.remembered.forgotten(),
         )
+        self._stored_at.add(change.fence.next_offset)
         return change, streams
 
     def not_saved(self, streams: set[str]) -> None:
@@ -161,6 +164,7 @@ class PartitionMemory:
     def saved(self, change: CheckpointChange) -> None:
         """The checkpoint was written. What has changed meanwhile belongs to the next one."""
         self._stored.difference_update(change.gone)
+        self._stored_at = {change.fence.next_offset}
         self.remembered.saved(list(change.remembered), list(change.forgotten))
         self._saved_at = (change.fence.next_offset, change.answered)
 

@@ -73,9 +73,12 @@ class RememberedIds:
         self._forgotten = [number for number in self._forgotten if number not in gone]
 
     def visible(self, projected_offset: int, now: int) -> None:
-        """The read model has all commits below `projected_offset`."""
+        """The read model has all commits below `projected_offset`: no more than before, if its database went down with
+        rows that were not on the disk yet. Then they are waited for again."""
         for each in self._sealed:
-            if each.expires_at is None and each.until_offset < projected_offset:
+            if each.until_offset >= projected_offset:
+                each.expires_at = each.drop_at_answered = None
+            elif each.expires_at is None:
                 each.expires_at = now + STALE_AFTER_MS + _MARGIN_MS
 
     def wants_end_offset(self, now: int) -> bool:

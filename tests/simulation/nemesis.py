@@ -10,8 +10,8 @@ from tests.simulation.processes import Installation
 SESSION_SECONDS = 6.0
 KINDS = (
     "worker killed", "worker paused", "worker paused past its lease", "lease expired alone", "rebalance",
-    "worker stopped and started", "log down", "store down", "worker's clock stepped", "leader's clock stepped",
-    "scheduler killed", "scheduler paused", "projector killed", "second projector",
+    "worker stopped and started", "log down", "store down", "store crashed", "worker's clock stepped",
+    "leader's clock stepped", "scheduler killed", "scheduler paused", "projector killed", "second projector",
 )  # fmt: skip
 
 
@@ -62,7 +62,9 @@ class Nemesis:
             case "log down":
                 self._system.shared.log.set_down(True)
                 self._later(self._random.uniform(0.1, 15.0), self._system.shared.log.set_down, False)
-            case "store down":
+            case "store down" | "store crashed":
+                if kind == "store crashed":
+                    self._system.shared.checkpoints.crash(self._random.uniform(0.0, 1.0))
                 self._system.shared.statements.down = True
                 self._later(self._random.uniform(0.1, 15.0), self._store_up)
             case "worker's clock stepped":

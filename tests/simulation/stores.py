@@ -1,6 +1,6 @@
 """What workers keep outside the log, with latency and failures: checkpoints, blobs, workflow versions, compute pool."""
 
-from asyncio import sleep
+from asyncio import get_running_loop, sleep
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +13,11 @@ from services.worker.compute import ComputeFailed, ComputePool
 from services.worker.versions import GraphKey
 from tests.simulation.faults import Faults
 from tests.support.workers import KnownVersions
+
+UNSYNCED_SECONDS = 0.6
+"""Three times PostgreSQL's wal_writer_delay: so long a commit that waits for no disk may be lost."""
+
+UNSYNCED_SAVES = 100
 
 
 class Statements:
@@ -37,15 +42,24 @@ class Statements:
 
 
 class SimCheckpoints:
-    """Checkpoints."""
+    """Checkpoints. Claims are on the disk when they are answered; saves up to UNSYNCED_SECONDS later: `crash`."""
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
         self._inner = MemoryCheckpoints()
+        self._unsynced: list[tuple[float, tuple[str, int], Checkpoint]] = []
+
+    def crash(self, seconds: float) -> None:
+        """The database ends: the saves of so many seconds before (newest first) are taken back."""
+        since = get_running_loop().time() - min(seconds, UNSYNCED_SECONDS)
+        while self._unsynced and self._unsynced[-1][0] >= since:
+            _, place, before = self._unsynced.pop()
+            self._inner._rows[place].checkpoint = before
 
     async def claim(self, lane: str, partition: int, epoch: Epoch) -> None:
         await self._statements.before()
         await self._inner.claim(lane, partition, epoch)
+        self._unsynced.clear()
         await self._statements.after()
 
     async def load(self, lane: str, partition: int) -> Checkpoint:
@@ -56,7 +70,12 @@ class SimCheckpoints:
 
     async def save(self, lane: str, partition: int, epoch: Epoch, change: CheckpointChange) -> None:
         await self._statements.before()
+        row = self._inner._rows.get((lane, partition))
+        before = None if row is None else row.checkpoint
         await self._inner.save(lane, partition, epoch, change)
+        if before is not None:
+            self._unsynced.append((get_running_loop().time(), (lane, partition), before))
+            del self._unsynced[:-UNSYNCED_SAVES]
         await self._statements.after()
 
     async def suspect(self, lane: str, partition: int, offset: int) -> int:

@@ -20,6 +20,7 @@ from tests.support.postgres import PostgresServer, free_port
 from tests.support.processes import LINKFLOW, Process, environment
 from tests.torture.broker import ManyDoors, free_ports
 from tests.torture.clocks import SteppedClock, faketime_library
+from tests.torture.cpu import CpuLimit
 from tests.torture.proxy import Proxy
 
 PARTITIONS = 8
@@ -40,8 +41,8 @@ class TortureCluster:
     """Use as an async context manager. `processes`, `proxies`, `clocks`: by name; `keys`: canary → API key of its
     workspace. `clocks` is empty where the machine has no libfaketime, or `clocks=False`.
 
-    `database`: a server that has not been started; by default a new one. `core`: everything of it runs on this one, so
-    that clients and witnesses have the others.
+    `database`: a server that has not been started; by default a new one. `processors`: all of it together gets no more,
+    clients and witnesses have the rest.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class TortureCluster:
         settings: Mapping[str, str] | None = None,
         clocks: bool = False,
         database: PostgresServer | None = None,
-        core: int | None = None,
+        processors: float | None = None,
     ) -> None:
         self.home = home
         self.log = log
@@ -72,7 +73,7 @@ class TortureCluster:
         self._names = list(names)
         self._settings = dict(settings or {})
         self._specs: dict[str, tuple[list[str], dict[str, str]]] = {}
-        self._core = core
+        self._limit = None if processors is None else CpuLimit(processors)
         self._held: set[str] = set()
         self._armed: list[Process] = []
         self._supervising: asyncio.Task[None] | None = None
@@ -94,10 +95,10 @@ class TortureCluster:
         await self._open_proxies()
         if self.broker is not None:
             await asyncio.to_thread(self.broker.start)
-        if self._core is not None:
+        if self._limit is not None:
             for server in (self.database, *([self.broker] if self.broker is not None else [])):
-                for each in (root := psutil.Process(server.pid), *root.children(recursive=True)):
-                    each.cpu_affinity([self._core])
+                root = psutil.Process(server.pid)
+                self._limit.take([root.pid, *(each.pid for each in root.children(recursive=True))])
         for name in self._names:
             self._add(name)
         await self.run_cli("migrate")
@@ -144,14 +145,10 @@ class TortureCluster:
             **self._settings,
         }
 
-    @property
-    def _pinned(self) -> list[str]:
-        return [] if self._core is None else ["taskset", "--cpu-list", str(self._core)]
-
     def _add(self, name: str) -> None:
         settings = self.settings_of(name)
         role = name.partition("-")[0]
-        argv = [*self._pinned, *LINKFLOW, role]
+        argv = [*(self._limit.prefix if self._limit is not None else []), *LINKFLOW, role]
         if role == "api":
             port = free_port()
             settings["LINKFLOW_PORT"] = str(port)
@@ -260,3 +257,5 @@ class TortureCluster:
         if self.broker is not None:
             await asyncio.to_thread(self.broker.remove)
         await asyncio.to_thread(self.database.remove)
+        if self._limit is not None:
+            await asyncio.to_thread(self._limit.close)

@@ -37,6 +37,8 @@ class Evidence:
     keys: dict[str, str] = field(default_factory=dict)
     haystacks: dict[str, bytes] = field(default_factory=dict)
     resources: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]] = ({}, {})
+    verified: str = ""
+    """What `linkflow verify` found, the product's own second fold."""
     drained: float | None = None
     """Seconds until everything was terminal and projected; None: it never was."""
     storm: tuple[float, float] = (0.0, 0.0)

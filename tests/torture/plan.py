@@ -32,8 +32,8 @@ class Plan:
     sync: bool = True
     """Whether the witnesses sync each line. They are never killed: it matters only if the whole machine goes down."""
 
-    core: int | None = None
-    """The processor that the whole cluster runs on; None: any."""
+    processors: float | None = None
+    """What the whole cluster gets of them; None: what there is."""
 
     @property
     def rate(self) -> float:
@@ -63,8 +63,8 @@ def make_plan(log: str, seed: int, size: str, executions: int | None = None, min
     return plan
 
 
-def soak_plan(log: str, seed: int, minutes: float, rate: float) -> Plan:
-    """`rate` starts a second for so long, and a kill a minute; the cluster has one processor for itself."""
+def soak_plan(log: str, seed: int, minutes: float, rate: float, processors: float | None = None) -> Plan:
+    """`rate` starts a second for so long, and a kill a minute."""
     baseline, storm = 60.0, minutes * 60
     return Plan(
         log,
@@ -82,5 +82,5 @@ def soak_plan(log: str, seed: int, minutes: float, rate: float) -> Plan:
         hits_per_class=max(1, int(minutes / 5)),
         kills_only=True,
         sync=False,
-        core=0,
+        processors=processors,
     )

@@ -19,7 +19,7 @@ from tests.torture.listener import Listener
 from tests.torture.nemesis import Nemesis
 from tests.torture.observers import poll, resources, sample, watch_usage
 from tests.torture.plan import Plan
-from tests.torture.raw_log import RawRecord, read_kafka, read_postgres
+from tests.torture.raw_log import RawRecord, keep_records, read_kafka, read_postgres
 from tests.torture.sink import Sink
 from tests.torture.workflows import KINDS, document
 
@@ -36,7 +36,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
     try:
         names = full_names(plan.workers)
         async with TortureCluster(
-            home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only, core=plan.core
+            home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only, processors=plan.processors
         ) as cluster:
             places = await deploy_all(plan, cluster, sink.url)
             async with Driver(plan, cluster.apis, places, history) as driver:
@@ -130,6 +130,7 @@ async def _audit(evidence: Evidence, cluster: TortureCluster, sink: Sink, home: 
     """P4: everything is read; the read models are dropped and rebuilt twice."""
     _say("P4: audit")
     records = await _read_log(cluster)
+    await asyncio.to_thread(keep_records, home / "log.pickle", records)
     evidence.facts = understand(records)
     connection = await cluster.connect()
     try:
@@ -145,7 +146,10 @@ async def _audit(evidence: Evidence, cluster: TortureCluster, sink: Sink, home: 
         rows = "\n".join([str(row) for row in (*evidence.executions, *evidence.runs)])
     finally:
         await connection.close()
-    await cluster.run_cli("verify")
+    try:
+        await cluster.run_cli("verify", within=1800)
+    except RuntimeError as differs:
+        evidence.verified = str(differs)
     for name in ("history", "faults", "polls", "samples", "sink", "usage"):
         setattr(evidence, name, read_journal(home / f"{name}.jsonl"))
     evidence.haystacks = {

@@ -39,6 +39,22 @@ def test_an_id_is_known_until_no_input_that_missed_it_in_the_read_model_can_come
     assert remembered.forgotten() == [1]
 
 
+def test_a_read_model_that_fell_back_is_waited_for_again() -> None:
+    """Its database crashed with rows that were not on the disk: a start would not find the execution there."""
+    remembered = RememberedIds()
+    remembered.add("execution-1", "f", offset=7)
+    remembered.seal()
+    limit = STALE_AFTER_MS + MARGIN_MS
+    remembered.visible(8, now=0)
+    remembered.visible(5, now=1_000)
+    assert not remembered.wants_end_offset(limit)
+    remembered.visible(8, now=20_000)
+    assert not remembered.wants_end_offset(20_000 + limit - 1)
+    remembered.expire(20_000 + limit, end_offset=0)
+    remembered.forget(answered=0)
+    assert remembered.get("execution-1") is None
+
+
 def test_generations_go_one_by_one_and_come_back_from_a_checkpoint() -> None:
     remembered = RememberedIds()
     remembered.add("execution-1", "f", offset=1)

@@ -204,9 +204,9 @@ async def test_trace_07_a_checkpoint_never_goes_back() -> None:
     async with Cluster() as cluster:
         epoch = Epoch(7, "me")
         await cluster.checkpoints.claim("aggregates", 0, epoch)
-        await cluster.checkpoints.save("aggregates", 0, epoch, CheckpointChange(Fence(9, epoch, 1), 3, b""))
+        await cluster.checkpoints.save("aggregates", 0, epoch, CheckpointChange({0}, Fence(9, epoch, 1), 3, b""))
         with pytest.raises(CheckpointRefused):
-            await cluster.checkpoints.save("aggregates", 0, epoch, CheckpointChange(Fence(8, epoch, 0), 3, b""))
+            await cluster.checkpoints.save("aggregates", 0, epoch, CheckpointChange({9}, Fence(8, epoch, 0), 3, b""))
 
 
 async def test_trace_09_and_15_a_log_cut_behind_the_checkpoint_stops_the_partition() -> None:

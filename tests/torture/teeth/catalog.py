@@ -80,6 +80,11 @@ TEETH = (
     ),
     Tooth("rule-11-a-checkpoint-goes-back", "rule 11", f"{TRACES}::test_trace_07_a_checkpoint_never_goes_back"),
     Tooth(
+        "rule-11-a-change-on-a-checkpoint-that-is-gone",
+        "rule 11",
+        "tests/services/worker/test_memory.py::test_a_change_is_refused_on_a_checkpoint_that_the_database_took_back",
+    ),
+    Tooth(
         "rule-12-positions-without-compare-and-set",
         "rule 12",
         "tests/services/projector/test_projector.py::test_a_batch_applied_twice_moves_nothing",
