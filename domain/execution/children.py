@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from domain.decision import Outcome, OutgoingCommand, rejected
 from domain.execution.commands import CancelExecution, ConcludeChild, StartExecution
-from domain.execution.endings import EXECUTION_STREAM, derived
+from domain.execution.endings import EXECUTION_STREAM, MAX_DEPTH, derived
 from domain.execution.events import (
     ChildConcluded,
     ChildrenStarted,
@@ -34,8 +34,6 @@ from domain.workflow.graph import Node
 if TYPE_CHECKING:
     from domain.execution.course import Course
 
-MAX_DEPTH = 20
-"""Executions above one another: a workflow that calls itself for ever ends here."""
 AT_ONCE = 50
 """Children of one run that go on side by side; the next one starts when one ends."""
 STARTED_AT_ONCE = 200
@@ -148,7 +146,7 @@ def _describe(
         scope.json = delivery.items[item]["json"]
         scope.item_index = item
         try:
-            if course.state.depth >= MAX_DEPTH:
+            if course.state.told.depth >= MAX_DEPTH:
                 raise NodeFailure("too_deep", f"sub-workflows may be {MAX_DEPTH} deep: does one call itself for ever?")
             workflow = operation.workflow_of(scope)
             given = operation.input_of(scope, delivery.items[item : item + 1] if operation.each else delivery.items)
@@ -194,7 +192,7 @@ def _start_command(course: Course, node: Node, run: int, child: StartedChild, gi
         queued_at=course.now,
         priority=state.priority,
         origin=origin if node.operation.wait else None,
-        depth=state.depth + 1,
+        depth=state.told.depth + 1,
     )
     return OutgoingCommand(derived(child.execution_id, "start"), EXECUTION_STREAM + child.execution_id, command)
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from domain.decision import Decision, OutgoingCommand
 from domain.effects import Compute, EffectRequest, WakeAt
 from domain.execution import attempts, children
-from domain.execution.endings import TerminalEvent, consequences
+from domain.execution.endings import Ending, TerminalEvent, consequences
 from domain.execution.events import (
     ErrorInfo,
     ExecutionCompleted,
@@ -25,6 +25,7 @@ from domain.execution.events import (
 )
 from domain.execution.evolution import apply
 from domain.execution.gathering import next_batch
+from domain.execution.links import NO_LINKS, Links
 from domain.execution.runs import conclude, cost_of, items_of, perform, scope_of
 from domain.execution.state import RUNNING, WAITING, Delivery, Execution, Ready, Waiting
 from domain.expressions import ExpressionError, Scope
@@ -55,11 +56,12 @@ SHORT_WAIT_MS = 5_000
 class Course:
     """Decides by doing: every event is applied to `state` at once. `now`: owner's time, `clock`: wall clock, in ms."""
 
-    def __init__(self, state: Execution, graph: Graph, now: int, clock: int) -> None:
+    def __init__(self, state: Execution, graph: Graph, now: int, clock: int, links: Links = NO_LINKS) -> None:
         self.state = state
         self.graph = graph
         self.now = now
         self.clock = clock
+        self.links = links
         self.events: list[ExecutionEvent] = []
         self.effects: list[EffectRequest] = []
         self.commands: list[OutgoingCommand] = []
@@ -123,7 +125,7 @@ class Course:
 
     def end(self, event: TerminalEvent) -> None:
         """The last event but late results, and what it sets going elsewhere."""
-        self.commands += consequences(self.state.origin, self.state.id, (event,))
+        self.commands += consequences(ending_of(self.state, self.graph), event, self.links)
         self.emit(event)
 
     def cancel_rest(self) -> None:
@@ -271,6 +273,21 @@ class Course:
     def wake_at(self, due: int) -> None:
         if due - self.now <= SHORT_WAIT_MS:
             self.effects.append(WakeAt(execution_id=self.state.id, due=due))
+
+
+def ending_of(state: Execution, graph: Graph) -> Ending:
+    """An open execution as it is told of when it ends."""
+    return Ending(
+        execution_id=state.id,
+        workflow_id=state.workflow_id,
+        workflow_version=state.workflow_version,
+        workflow_name=graph.document.name,
+        trigger_type=state.trigger_type,
+        priority=state.priority,
+        queued_at=state.queued_at,
+        told=state.told,
+        last_node=graph.nodes[state.last[0]].id if state.last is not None else None,
+    )
 
 
 def _over_the_limit(output: Output) -> bool:

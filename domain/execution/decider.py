@@ -29,6 +29,7 @@ from domain.execution.course import Course
 from domain.execution.endings import refused
 from domain.execution.events import AttemptConcluded, ExecutionCancelled, ExecutionQueued
 from domain.execution.evolution import evolve, fold
+from domain.execution.links import NO_LINKS, Links
 from domain.execution.runs import failed_output, items_of
 from domain.execution.snapshots import restore, snapshot
 from domain.execution.state import QUEUED, RUNNING, WAITING, EffectRun, Execution
@@ -48,16 +49,17 @@ def decide(
     clock: int,
     begin: bool = True,
     version: int = 0,
+    links: Links = NO_LINKS,
 ) -> Decision:
     """Decide one command. `begin=False`: a start is only queued, Begin follows when its turn comes. `version`: what
-    `graph` is a version of, for a start that names none."""
+    `graph` is a version of, for a start that names none. `links`: makes addresses."""
     if isinstance(command, StartExecution):
-        return _start(command, state, graph, execution_id, now, clock, begin, version)
+        return _start(command, state, graph, execution_id, now, clock, begin, version, links)
     if state is None:
         return Decision([], None, rejected("unknown_execution", "there is no such execution"))
     if graph is None:
         return Decision([], state, rejected("unknown_workflow_version", "the workflow version was not found"))
-    course = Course(state.copy(), graph, now, clock)
+    course = Course(state.copy(), graph, now, clock, links)
     outcome = _decide(command, course)
     if outcome is not None:
         return Decision([], state, outcome)
@@ -73,6 +75,7 @@ def _start(
     clock: int,
     begin: bool,
     version: int,
+    links: Links,
 ) -> Decision:
     if state is not None:
         if state.fingerprint == command.fingerprint:
@@ -84,7 +87,7 @@ def _start(
     assert graph is not None
     trigger = _trigger(command, graph)
     assert trigger is not None
-    course = Course(Execution(execution_id), graph, now, clock)
+    course = Course(Execution(execution_id), graph, now, clock, links)
     course.emit(
         ExecutionQueued(
             workflow_id=command.workflow_id,
@@ -99,6 +102,7 @@ def _start(
             retry_of=command.retry_of,
             origin=command.origin,
             depth=command.depth,
+            error_workflow=graph.document.settings.error_workflow,
         )
     )
     if begin:

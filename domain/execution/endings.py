@@ -1,10 +1,11 @@
 """What the end of an execution sets going in other streams: commands that stand in the commit that ends it (rule 13).
 
-Who asked for the execution and named itself as its origin is told, also when the start was refused. Ids are derived
-from the execution, so that the same end told twice is told once.
+Who asked for the execution and named itself as its origin is told, also when the start was refused; a failure starts
+the error workflow. Ids are derived from the execution, so that what is sent twice happens once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -18,13 +19,18 @@ from domain.execution.events import (
     ExecutionTimedOut,
     Items,
     Origin,
+    Told,
 )
+from domain.execution.links import Links
 from domain.execution.state import CANCELLED, COMPLETED, FAILED, TIMEOUT
 
 TerminalEvent = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ExecutionTimedOut
 EndStatus = Literal["completed", "failed", "cancelled", "timeout", "refused"]
 
 EXECUTION_STREAM = "execution-"
+ERROR_TRIGGER_TYPE = "error"
+MAX_DEPTH = 20
+"""Executions above one another: a workflow that calls itself for ever ends here."""
 
 
 class End(NamedTuple):
@@ -90,9 +96,72 @@ def refused(command: StartExecution, execution_id: str, state: Any, outcome: Out
     return Decision([], state, outcome, commands=tell(command.origin, end))
 
 
-def consequences(origin: Origin | None, execution_id: str, events: Sequence[Any]) -> list[OutgoingCommand]:
-    """What is told when one of `events` ends the execution."""
-    for event in events:
-        if isinstance(event, TerminalEvent):
-            return tell(origin, end_of(execution_id, event))
-    return []
+class Ending(NamedTuple):
+    """An execution that ends, as far as others are concerned. `last_node`: the one that failed or finished last."""
+
+    execution_id: str
+    workflow_id: str
+    workflow_version: int
+    workflow_name: str
+    trigger_type: str
+    priority: str
+    queued_at: int
+    told: Told
+    last_node: str | None
+
+
+def consequences(ending: Ending, event: TerminalEvent, links: Links) -> list[OutgoingCommand]:
+    """What is sent when `event` ends the execution: word to its origin, and the start of its error workflow."""
+    return [
+        *tell(ending.told.origin, end_of(ending.execution_id, event)),
+        *_error_workflow(ending, event, links),
+    ]
+
+
+def _error_workflow(ending: Ending, event: TerminalEvent, links: Links) -> list[OutgoingCommand]:
+    """Every failure starts it, a cancellation does not, and neither does the failure of an error workflow."""
+    told = ending.told
+    if not isinstance(event, ExecutionFailed | ExecutionTimedOut) or told.error_workflow is None:
+        return []
+    if ending.trigger_type == ERROR_TRIGGER_TYPE or told.depth >= MAX_DEPTH:
+        return []
+    execution_id = derived(ending.execution_id, "error workflow")
+    command = StartExecution(
+        execution_id=execution_id,
+        workflow_id=told.error_workflow,
+        workflow_version=0,
+        trigger_node="",
+        trigger_type=ERROR_TRIGGER_TYPE,
+        items=[{"json": _report(ending, event, links)}],
+        queued_at=event.at,
+        priority=ending.priority,
+        depth=told.depth + 1,
+    )
+    return [OutgoingCommand(derived(execution_id, "start"), EXECUTION_STREAM + execution_id, command)]
+
+
+def _report(ending: Ending, event: ExecutionFailed | ExecutionTimedOut, links: Links) -> dict[str, Any]:
+    """The item of an error trigger."""
+    error = event.error
+    return {
+        "execution": {
+            "id": ending.execution_id,
+            "url": links.execution(ending.execution_id),
+            "status": FAILED if isinstance(event, ExecutionFailed) else TIMEOUT,
+            "error": {"code": error.code, "message": error.message, "node_id": error.node_id},
+            "last_node": error.node_id or ending.last_node,
+            "retry_of": ending.told.retry_of,
+            "trigger_type": ending.trigger_type,
+            "queued_at": _iso(ending.queued_at),
+            "failed_at": _iso(event.at),
+        },
+        "workflow": {
+            "id": ending.workflow_id,
+            "name": ending.workflow_name,
+            "version": ending.workflow_version,
+        },
+    }
+
+
+def _iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

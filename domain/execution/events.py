@@ -43,6 +43,15 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     ref: str = ""
 
 
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """What an execution that ends needs to know of its beginning, for those who are told."""
+
+    origin: Origin | None = None
+    error_workflow: str | None = None
+    depth: int = 0
+    retry_of: str | None = None
+
+
 class ExecutionQueued(Event, frozen=True):
     """`depth`: how many executions stand above it (sub-workflows, error workflows); `error_workflow`: what starts if
     it fails, as the version said when it was queued."""
@@ -60,6 +69,10 @@ class ExecutionQueued(Event, frozen=True):
     origin: Origin | None = None
     depth: int = 0
     error_workflow: str | None = None
+
+    @property
+    def told(self) -> Told:
+        return Told(self.origin, self.error_workflow, self.depth, self.retry_of)
 
 
 class ExecutionStarted(Event, frozen=True):

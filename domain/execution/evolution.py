@@ -134,9 +134,7 @@ def _queued(state: Execution, event: ExecutionQueued) -> None:
     state.priority = event.priority
     state.fingerprint = event.fingerprint
     state.reply = event.reply
-    state.origin = event.origin
-    state.depth = event.depth
-    state.error_workflow = event.error_workflow
+    state.told = event.told
 
 
 def _taken(state: Execution, key: RunKey) -> Ready:

@@ -10,7 +10,7 @@ import msgspec
 
 from domain.effects import EffectClass, ItemResult
 from domain.errors import ImpossibleHistory
-from domain.execution.events import ErrorInfo, Items, Origin, Source
+from domain.execution.events import ErrorInfo, Items, Source, Told
 from domain.execution.state import ChildEnd, ChildRun, Delivery, EffectRun, Execution, LoopHold, Ready, Waiting
 from domain.workflow.graph import Graph
 
@@ -85,9 +85,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     last: tuple[int, dict[str, int]] | None
     lists: list[Items]
     traced: list[tuple[int, int, dict[str, int]]] = []
-    origin: Origin | None = None
-    depth: int = 0
-    error_workflow: str | None = None
+    told: Told = Told()
     children: list[_ChildRun] = []
 
 
@@ -157,9 +155,7 @@ def snapshot(state: Execution) -> bytes:
             last=None if state.last is None else (state.last[0], lists.ports(state.last[1])),
             traced=[(node, run, lists.ports(ports)) for (node, run), ports in sorted(state.traced.items())],
             lists=lists.lists,
-            origin=state.origin,
-            depth=state.depth,
-            error_workflow=state.error_workflow,
+            told=state.told,
             children=[_packed_children(state.children[key], lists) for key in sorted(state.children)],
         )
     )
@@ -260,7 +256,7 @@ def _restored(packed: _Snapshot, graph: Graph) -> Execution:
 
 _PLAIN = (
     "workflow_id", "workflow_version", "trigger_node", "trigger_type", "priority", "fingerprint", "reply", "queued_at",
-    "status", "started_at", "deadline", "parked_at", "responded", "run_count", "origin", "depth", "error_workflow",
+    "status", "started_at", "deadline", "parked_at", "responded", "run_count", "told",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from domain.effects import EffectClass, ItemResult
-from domain.execution.events import ErrorInfo, Items, Origin, Source
+from domain.execution.events import ErrorInfo, Items, Source, Told
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -158,9 +158,9 @@ class Execution:
     part of the history: this run was sent to the compute pool."""
 
     __slots__ = (
-        "children", "computing", "deadline", "depth", "effects", "error_workflow", "fingerprint", "id", "items", "last",
-        "loops", "merges", "origin", "outputs", "parked_at", "priority", "queue", "queued_at", "reply", "responded",
-        "run_count", "runs", "started_at", "status", "traced", "trigger_node", "trigger_type", "waits", "workflow_id",
+        "children", "computing", "deadline", "effects", "fingerprint", "id", "items", "last", "loops", "merges",
+        "outputs", "parked_at", "priority", "queue", "queued_at", "reply", "responded", "run_count", "runs",
+        "started_at", "status", "told", "traced", "trigger_node", "trigger_type", "waits", "workflow_id",
         "workflow_version",
     )  # fmt: skip
 
@@ -173,9 +173,7 @@ class Execution:
         self.priority = "normal"
         self.fingerprint = ""
         self.reply: str = "none"
-        self.origin: Origin | None = None
-        self.depth = 0
-        self.error_workflow: str | None = None
+        self.told = Told()
         self.queued_at = 0
         self.status: str = QUEUED
         self.started_at = 0

@@ -5,6 +5,7 @@ by `domain.workflow.graph.compile_workflow`.
 """
 
 from typing import Any, Literal, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -60,11 +61,13 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """`timeout_seconds`: for the whole execution, time in waits not counted."""
+    """`timeout_seconds`: for the whole execution, time in waits not counted. `error_workflow`: the id of the workflow
+    that starts when an execution fails."""
 
     timezone: str = "UTC"
     timeout_seconds: float = 300.0
     priority: Literal["low", "normal", "high"] = "normal"
+    error_workflow: str | None = None
 
 
 class WorkflowDocument(msgspec.Struct, frozen=True):
@@ -195,13 +198,21 @@ def _settings(fields: Fields, problems: Problems) -> Settings:
         timezone=timezone,
         timeout_seconds=value.number("timeout_seconds", 300.0, minimum=1, maximum=MAX_TIMEOUT_SECONDS) or 300.0,
         priority=cast(Any, value.choice("priority", "normal", ("low", "normal", "high"))),
+        error_workflow=_workflow_id(value, "error_workflow"),
     )
     if value.integer("retries", 0, minimum=0, maximum=100):
         value.wrong("retries", "retrying whole executions is not available yet; leave it out or give 0")
-    if value.any("error_workflow") is not None:
-        value.wrong("error_workflow", "error workflows are not available yet; leave it out")
     value.finish()
     return settings
+
+
+def _workflow_id(fields: Fields, name: str) -> str | None:
+    value = fields.any(name)
+    try:
+        return None if value is None else str(UUID(value))
+    except (ValueError, TypeError, AttributeError):
+        fields.wrong(name, f"{name!r} must be the id of a workflow")
+        return None
 
 
 def _is_timezone(name: str) -> bool:

@@ -1,7 +1,5 @@
-"""The two lanes: how an owner decides, folds and keeps the streams of each.
-
-A lane is an input topic with the commit topic that answers it. All knowledge of what a stream is sits here; the owner
-only orders, stores and sends.
+"""The two lanes: how an owner decides, folds and keeps the streams of each. A lane is an input topic with the commit
+topic that answers it. All knowledge of what a stream is sits here; the owner only orders, stores and sends.
 """
 
 from collections.abc import Sequence
@@ -10,17 +8,18 @@ from typing import Any, Protocol
 
 import msgspec
 
-from domain.decision import Decision, Outcome, rejected
+from domain.decision import Decision, Outcome
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
-from domain.execution.children import all_cancellations
 from domain.execution.commands import ExecutionCommand, StartExecution
-from domain.execution.endings import consequences, refused
-from domain.execution.events import ErrorInfo, ExecutionEvent, ExecutionFailed, ExecutionQueued, Origin
+from domain.execution.endings import refused
+from domain.execution.events import ExecutionQueued, Told
+from domain.execution.links import NO_LINKS, Links
 from domain.workflow import decider as workflow_decider
 from domain.workspace import decider as workspace_decider
 from infra.log.port import Topic
 from schemas.envelope import CommandRecord
+from services.worker.failing import failed_execution, failed_start, not_found
 from services.worker.unreadable import UnreadableExecution
 from services.worker.versions import BY_REFERENCE, GraphKey, Versions
 
@@ -128,7 +127,9 @@ class _FrozenExecution(msgspec.Struct, array_like=True):
     workflow_version: int
     queued_at: int
     state: bytes
-    origin: Origin | None = None
+    told: Told = Told()
+    trigger_type: str = ""
+    priority: str = "normal"
 
 
 _frozen_decoder = msgspec.msgpack.Decoder(_FrozenExecution)
@@ -144,8 +145,9 @@ class ExecutionLane:
     ticks = True
     remembers = True
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(self, versions: Versions, links: Links = NO_LINKS) -> None:
         self._versions = versions
+        self._links = links
         self._keys: dict[GraphKey, GraphKey] = {}
 
     def owns(self, stream: str) -> bool:
@@ -188,10 +190,10 @@ class ExecutionLane:
         graph = self._versions.get(key) if key else None
         execution_id = stream[len(EXECUTION) :]
         if entry is None and isinstance(command, StartExecution) and graph is None:
-            return refused(command, execution_id, None, _not_found(command), now)
+            return refused(command, execution_id, None, not_found(command), now)
         state = entry.state if entry else None
         if isinstance(state, UnreadableExecution):
-            return state.decide(command, execution_id, now)
+            return state.decide(command, execution_id, now, self._links.within(workspace))
         return execution_decider.decide(
             command,
             state,
@@ -201,6 +203,7 @@ class ExecutionLane:
             clock=clock,
             begin=begin,
             version=key[2] if key else 0,
+            links=self._links.within(workspace),
         )
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -237,37 +240,17 @@ class ExecutionLane:
         self, command: Any, entry: Entry | None, outcome: Outcome, *, stream: str, workspace: str, now: int
     ) -> Decision:
         """An accepted execution still ends: with its failure as the reason."""
-        error = ErrorInfo(code=outcome.code, message=outcome.message)
-        execution_id = stream[len(EXECUTION) :]
+        execution_id, links = stream[len(EXECUTION) :], self._links.within(workspace)
         if entry is not None and entry.state is not None:
             graph = self._versions.get(entry.graph_key) if entry.graph_key else None
             if entry.state.closed or graph is None or isinstance(entry.state, UnreadableExecution):
                 return Decision([], entry.state, outcome)
-            failed = ExecutionFailed(error=error, at=now)
-            state = execution_decider.evolve(entry.state, failed, graph, execution_id=execution_id)
-            told = [*all_cancellations(entry.state), *consequences(entry.state.origin, execution_id, [failed])]
-            return Decision([failed], state, outcome, commands=told)
+            return failed_execution(entry.state, graph, outcome, execution_id=execution_id, now=now, links=links)
         if isinstance(command, StartExecution):
             key = self._named((workspace, command.workflow_id, command.workflow_version))
-            graph = self._versions.get(key)
-            trigger = graph.trigger_for(command.trigger_type) if graph else None
-            queued = ExecutionQueued(
-                workflow_id=command.workflow_id,
-                workflow_version=key[2],
-                trigger_node=command.trigger_node or (trigger.id if trigger else ""),
-                trigger_type=command.trigger_type,
-                items=[],
-                queued_at=command.queued_at,
-                priority=command.priority,
-                fingerprint=command.fingerprint,
-                reply=command.reply,
-                retry_of=command.retry_of,
-                origin=command.origin,
-                depth=command.depth,
+            return failed_start(
+                command, key[2], self._versions.get(key), outcome, execution_id=execution_id, now=now, links=links
             )
-            events: list[ExecutionEvent] = [queued, ExecutionFailed(error=error, at=now)]
-            begun = execution_decider.fold(None, events, graph, execution_id=execution_id) if graph else None
-            return Decision(events, begun, outcome, commands=consequences(command.origin, execution_id, events))
         return Decision([], entry.state if entry else None, outcome)
 
     def gone(self, entry: Entry) -> bool:
@@ -285,7 +268,15 @@ class ExecutionLane:
         state = entry.state
         snapshot = b"" if isinstance(state, UnreadableExecution) else execution_decider.snapshot(state)
         return _frozen_encoder.encode(
-            _FrozenExecution(state.workflow_id, state.workflow_version, state.queued_at, snapshot, state.origin)
+            _FrozenExecution(
+                state.workflow_id,
+                state.workflow_version,
+                state.queued_at,
+                snapshot,
+                state.told,
+                state.trigger_type,
+                state.priority,
+            )
         )
 
     def thaw(self, entry: Entry, frozen: bytes, stream: str) -> GraphKey | None:
@@ -302,12 +293,14 @@ class ExecutionLane:
         graph = self._versions.get(entry.graph_key) if entry.graph_key else None
         frozen = _frozen_decoder.decode(entry.frozen)
         if graph is None or not frozen.state:
-            entry.state = self._unreadable(entry, (), frozen.origin)
+            entry.state = self._unreadable(entry, (), frozen)
         else:
             entry.state = execution_decider.restore(frozen.state, graph)
         entry.frozen = None
 
-    def _unreadable(self, entry: Entry, events: Sequence[Any], origin: Origin | None = None) -> UnreadableExecution:
+    def _unreadable(
+        self, entry: Entry, events: Sequence[Any], frozen: _FrozenExecution | None = None
+    ) -> UnreadableExecution:
         begun = UnreadableExecution.of(events)
         if begun is not None:
             return begun
@@ -319,23 +312,25 @@ class ExecutionLane:
                 state.queued_at,
                 state.fingerprint,
                 state.closed,
-                state.origin,
+                state.told,
+                state.trigger_type,
+                state.priority,
             )
         if entry.graph_key is None:
             raise ImpossibleHistory("an execution whose first event is not that it was queued")
         workflow_id, version = entry.graph_key[1:]
-        return UnreadableExecution(workflow_id, version, entry.queued_at or 0, origin=origin)
+        known = frozen or _FrozenExecution(workflow_id, version, entry.queued_at or 0, b"")
+        return UnreadableExecution(
+            workflow_id,
+            version,
+            known.queued_at,
+            told=known.told,
+            trigger_type=known.trigger_type,
+            priority=known.priority,
+        )
 
     def hibernates(self, entry: Entry) -> bool:
         return entry.parked and entry.state is not None and not entry.state.closed
-
-
-def _not_found(command: StartExecution) -> Outcome:
-    workflow = f"workflow {command.workflow_id[:100]}"
-    if command.workflow_version == BY_REFERENCE:
-        return rejected("workflow_not_found", f"{workflow} does not exist in this workspace, or it is archived")
-    why = f"version {command.workflow_version} of {workflow} does not exist in this workspace"
-    return rejected("workflow_not_found", why)
 
 
 _AGGREGATES: dict[str, Any] = {"workflow-": workflow_decider, "workspace-": workspace_decider}

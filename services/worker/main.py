@@ -9,8 +9,10 @@ from functools import partial
 import asyncpg
 
 from domain.effects import HttpRequest
+from domain.execution.links import Links
 from infra.blobs import PostgresBlobs
 from infra.egress.guard import EgressGuard
+from infra.keys import load_secret_key
 from infra.log import open_log
 from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.heartbeats import PostgresHeartbeats
@@ -50,6 +52,7 @@ async def run(settings: Settings) -> None:
                 max_effects=settings.max_effects,
                 beat=partial(PostgresHeartbeats(pool).beat, name, "worker"),
                 interpreters=make_interpreters(guard),
+                links=Links(settings.own_url, load_secret_key(settings)),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
             )
             await worker.run(stop)

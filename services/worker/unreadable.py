@@ -9,8 +9,9 @@ from typing import Any
 
 from domain.decision import DUPLICATE, Decision, rejected
 from domain.execution.commands import StartExecution
-from domain.execution.endings import consequences
-from domain.execution.events import TERMINAL, ErrorInfo, ExecutionFailed, ExecutionQueued, Origin
+from domain.execution.endings import Ending, consequences
+from domain.execution.events import TERMINAL, ErrorInfo, ExecutionFailed, ExecutionQueued, Told
+from domain.execution.links import Links
 
 CODE = "workflow_version_unreadable"
 
@@ -24,7 +25,9 @@ class UnreadableExecution:
     queued_at: int
     fingerprint: str = ""
     closed: bool = False
-    origin: Origin | None = None
+    told: Told = Told()
+    trigger_type: str = ""
+    priority: str = "normal"
 
     next_due: None = None
     dormant = False
@@ -42,14 +45,20 @@ class UnreadableExecution:
         if not isinstance(first, ExecutionQueued):
             return None
         begun = UnreadableExecution(
-            first.workflow_id, first.workflow_version, first.queued_at, first.fingerprint, origin=first.origin
+            first.workflow_id,
+            first.workflow_version,
+            first.queued_at,
+            first.fingerprint,
+            told=first.told,
+            trigger_type=first.trigger_type,
+            priority=first.priority,
         )
         return begun.after(events)
 
     def after(self, events: Sequence[Any]) -> "UnreadableExecution":
         return replace(self, closed=self.closed or any(isinstance(event, TERMINAL) for event in events))
 
-    def decide(self, command: Any, execution_id: str, now: int) -> Decision:
+    def decide(self, command: Any, execution_id: str, now: int, links: Links) -> Decision:
         if isinstance(command, StartExecution):
             if command.fingerprint == self.fingerprint:
                 return Decision([], self, DUPLICATE)
@@ -58,4 +67,15 @@ class UnreadableExecution:
             return Decision([], self, rejected("already_ended", "the execution has ended already"))
         why = f"version {self.workflow_version} of workflow {self.workflow_id} cannot be run by this LinkFlow any more"
         failed = ExecutionFailed(error=ErrorInfo(code=CODE, message=why), at=now)
-        return Decision([failed], self.after([failed]), commands=consequences(self.origin, execution_id, [failed]))
+        ending = Ending(
+            execution_id=execution_id,
+            workflow_id=self.workflow_id,
+            workflow_version=self.workflow_version,
+            workflow_name="",
+            trigger_type=self.trigger_type,
+            priority=self.priority,
+            queued_at=self.queued_at,
+            told=self.told,
+            last_node=None,
+        )
+        return Decision([failed], self.after([failed]), commands=consequences(ending, failed, links))

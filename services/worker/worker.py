@@ -15,6 +15,7 @@ from domain.effects import Compute, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt, ConcludeCompute
 from domain.execution.decider import compute_job
 from domain.execution.events import ErrorInfo
+from domain.execution.links import NO_LINKS, Links
 from infra.blobs import BlobStore
 from infra.log.clock import LogClock
 from infra.log.port import (
@@ -81,6 +82,7 @@ class Worker:
         compute: ComputePool | None = None,
         weights: Weights = equal,
         beat: Beat | None = None,
+        links: Links = NO_LINKS,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
@@ -90,7 +92,7 @@ class Worker:
         self.shares = Shares(weights)
         self._positions = positions
         self._beat = beat
-        self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions), AggregateLane())
+        self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions, links), AggregateLane())
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}

@@ -41,7 +41,7 @@ def test_all_items_go_down_and_come_back() -> None:
     assert all_.first.output == items({"n": 2}, {"n": 4})
     (child,) = all_.others
     assert child.state is not None
-    assert (child.state.trigger_type, child.state.depth) == ("sub_workflow", 1)
+    assert (child.state.trigger_type, child.state.told.depth) == ("sub_workflow", 1)
 
 
 def test_each_item_is_an_execution_and_they_come_back_in_order() -> None:
@@ -66,7 +66,7 @@ def test_nobody_waits_when_told_so() -> None:
     made = [item["json"]["execution_id"] for item in all_.first.output]
     assert len(set(made)) == 450
     assert set(made) == {run.execution for run in all_.others}
-    assert all(run.state is not None and run.state.origin is None for run in all_.others)
+    assert all(run.state is not None and run.state.told.origin is None for run in all_.others)
 
 
 def test_the_workflow_may_be_an_expression() -> None:

@@ -132,8 +132,6 @@ def test_what_is_no_workflow(document: Any) -> None:
 
 def test_what_does_not_exist_yet_is_refused_and_not_ignored() -> None:
     assert "not available yet" in problems({**MINIMAL, "settings": {"retries": 1}})["settings.retries"]
-    found = problems({**MINIMAL, "settings": {"error_workflow": "w"}})
-    assert "not available yet" in found["settings.error_workflow"]
 
 
 def test_sizes_are_bounded() -> None:
