@@ -22,10 +22,49 @@ class CredentialRef(msgspec.Struct, frozen=True, omit_defaults=True):
     accepts: list[str] = []
 
 
-class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults=True):
-    """One HTTP request. `body` is JSON unless it is text (`body_text`); time-out in seconds for the whole call.
+class FilePart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of a multipart form; `data` is base64."""
 
-    `credential`: authenticates it, when it is sent.
+    field: str
+    data: str
+    file_name: str
+    mime_type: str
+
+
+class Pages(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an HTTP list goes on. One of four ways:
+
+    link    the next page's address stands in the body at `at`, or in the header Link (rel="next") where that is empty
+    cursor  what stands in the body at `at` is sent as `parameter`; nothing there: that was the last page
+    number  `parameter` is raised by `step` (1), until a page is empty
+    offset  `parameter` is raised by `step`, the number of items a page has, until a page is empty
+
+    `items_at`: where the body holds the list (empty: it is the list); a page without items, or with fewer than `size`,
+    is the last. `in_body`: `parameter` stands in the JSON body, not in the query. `most_items`: enough, 0 for no bound;
+    after `most_pages` the effect fails, unless `stop_at_most`.
+    """
+
+    way: Literal["link", "cursor", "number", "offset"]
+    parameter: str = ""
+    at: str = ""
+    step: int = 1
+    items_at: str | None = None
+    size: int = 0
+    in_body: bool = False
+    most_pages: int = 100
+    most_items: int = 0
+    stop_at_most: bool = False
+
+
+class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults=True):
+    """One HTTP request, with the redirects and pages that follow from it.
+
+    At most one body: `body` as JSON, `body_text`, `form` as application/x-www-form-urlencoded (a list is a field that
+    comes several times), `form` and `files` as multipart/form-data where there are `files` or `multipart` says so,
+    `body_data` as bytes (base64). `response`: what is made of the answer's body, by its content type where `auto`.
+    `delay_seconds`: it is sent so long after its attempt began. `timeout_seconds`: for all of it, the delay included;
+    `exchange_seconds`: without the delay, if that is less. `proxy`: an http address. `credential`: authenticates it,
+    when it is sent.
     """
 
     method: str
@@ -34,10 +73,20 @@ class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults
     headers: dict[str, str] = {}
     body: Any = None
     body_text: str | None = None
+    form: dict[str, Any] | None = None
+    files: list[FilePart] = []
+    multipart: bool = False
+    body_data: str | None = None
+    response: Literal["auto", "json", "text", "binary"] = "auto"
     timeout_seconds: float = 30.0
+    exchange_seconds: float | None = None
+    delay_seconds: float = 0.0
     follow_redirects: bool = True
     max_redirects: int = 10
     max_response_bytes: int = 5_000_000
+    proxy: str = ""
+    verify_tls: bool = True
+    pages: Pages | None = None
     credential: CredentialRef | None = None
 
 
@@ -46,11 +95,16 @@ Effect = HttpRequest
 
 
 class HttpResponse(msgspec.Struct, frozen=True, tag="http_response", omit_defaults=True):
-    """What came back. `body` is decoded JSON where the content type says so, else text."""
+    """What came back. `body` is decoded JSON where the content type says so, else text; `binary`: a file in its place.
+
+    `earlier`: of a list with pages, the bodies of the pages before this one.
+    """
 
     status: int
     headers: dict[str, str] = {}
     body: Any = None
+    binary: dict[str, Any] | None = None
+    earlier: list[Any] = []
 
 
 class EffectError(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,135 +4,110 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from domain.effects import EffectClass, HttpRequest
-from domain.execution.events import Item
 from domain.expressions import Scope, to_text
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
+from domain.nodes.http_answers import Answers
+from domain.nodes.http_parameters import CLASSES, EXAMPLES, METHODS, PARAMETERS
+from domain.nodes.http_requests import Bodies, pages_of
 from domain.nodes.node_type import Effects, NodeType, Operation
-from domain.nodes.parameters import Parameter, Parameters
+from domain.nodes.parameters import Parameters
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-_CLASSES: dict[str, EffectClass] = {
-    "GET": "read",
-    "HEAD": "read",
-    "OPTIONS": "read",
-    "PUT": "idempotent",
-    "DELETE": "idempotent",
-}
-_RETRIABLE = frozenset({408, 425, 429})
-_EXCERPT = 300
-_STATUS_RANGE = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
+ITEMS_SIDE_BY_SIDE = 200
+"""An attempt's items (domain/execution/attempts.py), whose requests a batch size puts one behind the other."""
+
 _URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+_UNSENDABLE = re.compile(r"[\r\n\0]")
 
 
 def _bind(parameters: Parameters) -> Operation:
     method = parameters.plain("method")
-    full = parameters.plain("full_response")
-    accepted = _accepted(parameters)
-
-    def conclude(_item: Item, value: Any) -> Item:
-        status, headers, body = value["status"], value.get("headers", {}), value.get("body")
-        if status >= 400 and not any(low <= status <= high for low, high in accepted):
-            raise NodeFailure(
-                "http_status",
-                f"the server answered {status}: {_excerpt(body)}",
-                retriable=status in _RETRIABLE or status >= 500,
-                retry_after_seconds=_retry_after(headers),
-            )
-        if full:
-            return {"json": {"status": status, "headers": headers, "body": body}}
-        return {"json": body if isinstance(body, dict) else {"body": body}}
-
-    return Effects(_effect_class(parameters, method), _request(parameters, method), conclude, _of_verdict)
+    answers = Answers(parameters)
+    seconds = parameters.plain("timeout_seconds")
+    size, interval = parameters.plain("batch_size"), parameters.plain("batch_interval_seconds")
+    longest_delay = ((ITEMS_SIDE_BY_SIDE - 1) // size) * interval if size else 0.0
+    return Effects(
+        _effect_class(parameters, method),
+        _request(parameters, method),
+        answers.conclude,
+        answers.of_verdict,
+        timeout_seconds=seconds + longest_delay,
+    )
 
 
 def _effect_class(parameters: Parameters, method: str) -> EffectClass:
     """POST and PATCH are safe to repeat only if the user's own header says by which key."""
     headers = parameters.source("headers")
     if isinstance(headers, dict) and any(name.lower() == "idempotency-key" for name in headers):
-        return "idempotent" if _CLASSES.get(method) != "read" else "read"
-    return _CLASSES.get(method, "unsafe")
+        return "idempotent" if CLASSES.get(method) != "read" else "read"
+    return CLASSES.get(method, "unsafe")
 
 
 def _request(parameters: Parameters, method: str) -> Callable[[Scope], HttpRequest]:
     url_of, query_of = parameters.evaluator("url"), parameters.evaluator("query")
-    headers_of, body_of = parameters.evaluator("headers"), parameters.evaluator("body")
-    follow = parameters.plain("follow_redirects")
+    headers_of, proxy_of = parameters.evaluator("headers"), parameters.evaluator("proxy")
+    methods = parameters.plain("redirect_methods")
+    if not all(each in METHODS for each in methods):
+        parameters.refuse("redirect_methods", f"takes methods: {', '.join(METHODS)}")
+    bodies, pages = Bodies(parameters), pages_of(parameters)
+    follow = parameters.plain("follow_redirects") and method in methods
+    size, interval = parameters.plain("batch_size"), parameters.plain("batch_interval_seconds")
 
     def request(scope: Scope) -> HttpRequest:
-        url = url_of(scope)
-        if not _URL.match(url):
-            raise NodeFailure(BAD_PARAMETER, f"parameter 'url' must be an http or https address, not {url[:100]!r}")
-        headers = {name: to_text(value) for name, value in headers_of(scope).items() if value is not None}
-        for name, value in headers.items():
-            if not name or any(sign in name or sign in value for sign in "\r\n\0"):
-                raise NodeFailure(BAD_PARAMETER, f"parameter 'headers': {name[:100]!r} cannot be sent")
-        body = body_of(scope)
-        text = body if isinstance(body, str) else None
+        body = bodies.of(scope)
+        headers = _headers(headers_of(scope))
+        if body.content_type and not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = body.content_type
         return HttpRequest(
             method=method,
-            url=url,
+            url=_address("url", url_of(scope)),
             query=query_of(scope),
             headers=headers,
-            body=None if text is not None else body,
-            body_text=text,
+            body=body.json,
+            body_text=body.text,
+            form=body.form,
+            files=body.files,
+            multipart=body.multipart,
+            body_data=body.data,
+            response=parameters.plain("response"),
+            exchange_seconds=parameters.plain("timeout_seconds"),
+            delay_seconds=(scope.item_index % ITEMS_SIDE_BY_SIDE) // size * interval if size else 0.0,
             follow_redirects=follow,
+            max_redirects=parameters.plain("max_redirects"),
+            max_response_bytes=parameters.plain("max_response_bytes"),
+            proxy=_address("proxy", proxy) if (proxy := proxy_of(scope)) else "",
+            verify_tls=parameters.plain("verify_tls"),
+            pages=pages,
+            credential=parameters.credential,
         )
 
     return request
 
 
-def _accepted(parameters: Parameters) -> list[tuple[int, int]]:
-    accepted = []
-    for entry in parameters.plain("accept_status"):
-        match = _STATUS_RANGE.fullmatch(str(entry)) if type(entry) in {int, str} else None
-        if match is None:
-            parameters.refuse("accept_status", f"{str(entry)[:20]!r} is no status such as 404 or range such as 400-499")
-        else:
-            accepted.append((int(match[1]), int(match[2] or match[1])))
-    return accepted
+def _address(name: str, value: str) -> str:
+    if not _URL.match(value):
+        raise NodeFailure(BAD_PARAMETER, f"parameter {name!r} must be an http or https address, not {value[:100]!r}")
+    return value
 
 
-def _excerpt(body: Any) -> str:
-    if body is None or body == "":
-        return "no body"
-    text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
-    text = " ".join(text[: 4 * _EXCERPT].split())
-    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
-
-
-def _retry_after(headers: dict[str, Any]) -> float | None:
-    """Seconds, where the server gave seconds (a date would need its clock)."""
+def _headers(given: dict[str, Any]) -> dict[str, str]:
+    headers = {name: to_text(value) for name, value in given.items() if value is not None}
     for name, value in headers.items():
-        if name.lower() == "retry-after" and isinstance(value, str) and value.strip().isdecimal():
-            return min(float(value), 86_400.0)
-    return None
-
-
-def _of_verdict(result: Any) -> dict[str, Any]:
-    return {"status": 200, "headers": {}, "body": result}
+        if not name or _UNSENDABLE.search(name) or _UNSENDABLE.search(value):
+            raise NodeFailure(BAD_PARAMETER, f"parameter 'headers': {name[:100]!r} cannot be sent")
+    return headers
 
 
 HTTP = NodeType(
     "http",
     "HTTP request",
-    "Sends one request an item and puts out the decoded body (an object becomes the item, anything else its `body`). "
-    "A status of 400 or more fails the item. GET, HEAD and OPTIONS are read; PUT, DELETE and what has an "
-    "Idempotency-Key header are idempotent; POST and PATCH are unsafe.",
+    "Sends one request an item and puts out the decoded body (an object becomes the item, anything else its `body`; a "
+    "file goes into the item's `binary`). A status of 400 or more fails the item. GET, HEAD and OPTIONS are read; PUT, "
+    "DELETE and what has an Idempotency-Key header are idempotent; POST and PATCH are unsafe. Only public addresses "
+    "are reached, and those that the operator opens (LINKFLOW_EGRESS_ALLOW).",
     _bind,
-    (
-        Parameter("method", "text", "The HTTP method.", default="GET", expression=False, choices=METHODS),
-        Parameter("url", "text", "The address, http or https.", required=True),
-        Parameter("query", "object", "Query parameters.", default={}),
-        Parameter("headers", "object", "Request headers.", default={}),
-        Parameter("body", "any", "Text is sent as it is, everything else as JSON."),
-        Parameter("full_response", "boolean", "Put out {status, headers, body}.", default=False, expression=False),
-        Parameter(
-            "accept_status", "list", "Statuses of 400 or more that are no failure.", default=[], expression=False
-        ),
-        Parameter("follow_redirects", "boolean", "Follow redirects.", default=True, expression=False),
-    ),
+    PARAMETERS,
     effects=("read", "idempotent", "unsafe"),
+    examples=EXAMPLES,
+    credential_types=("http",),
 )

@@ -1,6 +1,7 @@
 """The connector of HTTP clients: every socket that it makes goes to an address that the guard has judged."""
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -60,7 +61,7 @@ Session = aiohttp.ClientSession
 """What `guarded_session` makes: for annotations, since nobody else may make one."""
 
 
-def guarded_session(guard: EgressGuard) -> Session:
+def guarded_session(guard: EgressGuard, *, traces: Sequence[aiohttp.TraceConfig] = ()) -> Session:
     """A client for requests that users define: no cookies, no proxy from the environment, no credentials of ours."""
     return Session(
         connector=guarded_connector(guard),
@@ -68,4 +69,5 @@ def guarded_session(guard: EgressGuard) -> Session:
         trust_env=False,
         auto_decompress=False,
         headers={"User-Agent": "LinkFlow"},
+        trace_configs=list(traces),
     )

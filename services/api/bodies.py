@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from schemas.nesting import MAX_JSON_DEPTH, too_deep
 from services.api.asgi import Header, Receive, header_of
 from services.api.problems import Problem
 
 MAX_BODY_BYTES = 5_000_000
-MAX_JSON_DEPTH = 100
 _MAX_FORM_FIELDS = 1_000
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
@@ -49,7 +49,7 @@ def parse_json(body: bytes, decode: Callable[[bytes], Any] = msgspec.json.decode
     """The decoded body; raises Problem 400 `malformed_json` with line and column, or `json_too_deep`."""
     if not body:
         raise Problem(400, "malformed_json", "The body is empty; JSON was expected.")
-    if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH and _depth(body) > MAX_JSON_DEPTH:
+    if too_deep(body):
         raise Problem(400, "json_too_deep", f"The JSON is nested more than {MAX_JSON_DEPTH} levels deep.")
     try:
         return decode(body)
@@ -100,18 +100,3 @@ def _malformed(body: bytes, error: Exception) -> Problem:
     reason = _BYTE.sub("", message.removeprefix("JSON is malformed: ")).strip()
     detail = f"Malformed JSON at line {line}, column {column} (byte {place}): {reason}."
     return Problem(400, "malformed_json", detail, [(f"byte {place}", reason)])
-
-
-def _depth(body: bytes) -> int:
-    """The deepest nesting of brackets outside strings (without recursion, before anything is built)."""
-    depth = deepest = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', body, re.DOTALL):
-        first = token.group()[0]
-        if first in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > MAX_JSON_DEPTH:
-                return deepest
-        elif first in b"]}":
-            depth -= 1
-    return deepest

@@ -1,7 +1,4 @@
-"""Performs HttpRequest: the one place where HTTP requests of workflows leave, through the egress guard.
-
-Redirects are followed here and not by the client, so that every hop is judged like the first one.
-"""
+"""Performs HttpRequest: opens its credential, sends it (http_exchange), goes through its pages, hides its secrets."""
 
 import asyncio
 from dataclasses import replace
@@ -11,36 +8,34 @@ import aiohttp
 import msgspec
 
 from domain.effects import EffectError, HttpRequest
-from infra.egress.addresses import literal
-from infra.egress.connector import Session, guarded_session
+from domain.nodes.http_pages import items_of, next_page
 from infra.egress.guard import EgressGuard, EgressRefused
-from infra.egress.targets import parse_target
+from infra.egress.targets import Target, parse_target
 from infra.telemetry import metrics
+from services.worker.effects.authentication import CredentialProblem, HttpCredentials, Opened
 from services.worker.effects.http_bodies import (
     ACCEPT_ENCODING,
+    Answer,
     Unusable,
     decode_body,
     encode_body,
-    headers_of,
     query_pairs,
-    read_body,
 )
 from services.worker.effects.http_errors import error_of
+from services.worker.effects.http_exchange import HttpExchange, Progress
 from services.worker.effects.interpreter import EffectContext
-from services.worker.effects.redirects import Outgoing, follow, location_of
-
-CONNECT_SECONDS = 10.0
+from services.worker.effects.redirects import Outgoing, headers_for
 
 
 class HttpEffects:
-    """The HTTP client of a worker."""
+    """The interpreter of HttpRequest. Without `credentials` a request that names one fails."""
 
-    def __init__(self, guard: EgressGuard) -> None:
-        self._guard = guard
-        self._session: Session | None = None
+    def __init__(self, guard: EgressGuard, credentials: HttpCredentials | None = None) -> None:
+        self._exchange = HttpExchange(guard)
+        self._credentials = credentials
 
     async def perform(self, effect: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
-        """`{"status", "headers", "body"}`, or why not. Never raises but for cancellation."""
+        """`{"status", "headers", "body", "binary"?, "earlier"?}`, or why not. Never raises but for cancellation."""
         started = asyncio.get_running_loop().time()
         result = await self._perform(effect, context)
         outcome = "error" if isinstance(result, EffectError) else str(result["status"] // 100) + "xx"
@@ -49,67 +44,114 @@ class HttpEffects:
         return result
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._exchange.close()
 
     async def _perform(self, request: HttpRequest, context: EffectContext) -> dict[str, Any] | EffectError:
-        progress = _Progress()
+        call = _Call(self._exchange, self._credentials, request, context)
+        seconds = min(request.timeout_seconds, request.exchange_seconds or request.timeout_seconds)
         try:
             async with asyncio.timeout(request.timeout_seconds):
-                return await self._exchange(_outgoing(request, context), request, progress)
+                if request.delay_seconds:
+                    await asyncio.sleep(request.delay_seconds)
+                async with asyncio.timeout(seconds):
+                    return call.hidden(await call.all_pages())
+        except CredentialProblem as problem:
+            failed = problem.as_error()
         except Unusable as unusable:
-            return unusable.error
+            failed = unusable.error
         except (EgressRefused, aiohttp.ClientError, OSError, ValueError, TypeError) as error:
-            failed = error_of(error, request.timeout_seconds)
-            if progress.answers and not failed.unknown:
-                # the server had the request, and said so: what failed is a later hop
-                return msgspec.structs.replace(failed, unknown=failed.code != EgressRefused.code)
-            return failed
+            failed = error_of(error, seconds)
+        return call.hidden_error(failed)
 
-    async def _exchange(self, sending: Outgoing, request: HttpRequest, progress: "_Progress") -> dict[str, Any]:
-        """One request with its redirects."""
+
+class _Call:
+    """One effect on its way: its credential, where it went first, and how far it came."""
+
+    def __init__(
+        self,
+        exchange: HttpExchange,
+        credentials: HttpCredentials | None,
+        request: HttpRequest,
+        context: EffectContext,
+    ) -> None:
+        self._exchange = exchange
+        self._credentials = credentials
+        self._request = request
+        self._context = context
+        self._opened: Opened | None = None
+        self._first: Target | None = None
+        self._progress = Progress()
+        self._room = request.max_response_bytes
+
+    async def all_pages(self) -> dict[str, Any]:
+        """The last page's answer, with the bodies of those before it."""
+        request, earlier, count = self._request, list[Any](), 0
+        await self._open()
         while True:
-            async with self._send(sending) as response:
-                progress.answers += 1
-                location = location_of(response.status, response.headers) if request.follow_redirects else None
-                if location is None:
-                    body = await read_body(response, request.max_response_bytes)
-                    return {
-                        "status": response.status,
-                        "headers": headers_of(response),
-                        "body": decode_body(response.content_type, response.charset, body),
-                    }
-                if progress.answers > request.max_redirects:
-                    raise Unusable("too_many_redirects", f"more than {request.max_redirects} redirects")
-                response.close()  # its body is of no interest, and might never end
-            sending = follow(sending, response.status, location)
+            answer = await self._answer(request)
+            value = {"status": answer.status, "headers": answer.headers, **decode_body(answer, request.response)}
+            pages = request.pages
+            if pages is None or answer.status >= 400:
+                return value
+            if earlier:
+                value["earlier"] = earlier
+            following = next_page(request, answer.headers, value["body"])
+            count += len(items_of(value["body"], pages.items_at or ""))
+            if following is None or (pages.most_items and count >= pages.most_items):
+                return value
+            if len(earlier) + 1 >= pages.most_pages:
+                if pages.stop_at_most:
+                    return value
+                raise Unusable("too_many_pages", f"the list has more than {pages.most_pages} pages")
+            if following == request:
+                raise Unusable("endless_pages", "the next page is the same as this one")
+            earlier = [*earlier, value["body"]]
+            self._room -= len(answer.body)
+            request = following
 
-    def _send(self, sending: Outgoing) -> Any:
-        """The client's request: judged here where it names an address, by the resolver where it names a host."""
-        if literal(sending.target.host) is not None:
-            self._guard.judge(sending.target.host)
-        return self._client().request(
-            sending.method,
-            sending.target.url,
-            headers=sending.headers,
-            data=sending.body,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-        )
+    def hidden(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The value without the credential's secrets: a server may echo what it was sent."""
+        if self._opened is None:
+            return value
+        hidden: dict[str, Any] = self._opened.hide_in(value)
+        return hidden
 
-    def _client(self) -> Session:
-        if self._session is None or self._session.closed:
-            self._session = guarded_session(self._guard)
-        return self._session
+    def hidden_error(self, error: EffectError) -> EffectError:
+        """The error without secrets; it may have happened if the server had the request, as answers before show."""
+        unknown = error.unknown and self._progress.sent
+        if self._progress.answers and error.code in {"connection_failed", "tls_failed", "timeout", "invalid_request"}:
+            unknown = True
+        message = error.message if self._opened is None else self._opened.hide(error.message)
+        return msgspec.structs.replace(error, unknown=unknown, message=message)
 
+    async def _open(self) -> None:
+        if self._request.credential is None:
+            return
+        if self._credentials is None:
+            raise CredentialProblem("credentials_unavailable", "this worker has no credentials")
+        self._opened = await self._credentials.open(self._context.workspace, self._request.credential)
 
-class _Progress:
-    """How far an effect came: `answers` of servers that it had."""
+    async def _answer(self, request: HttpRequest) -> Answer:
+        """One page: with the credential where the first one went, without it and all secrets anywhere else."""
+        if self._first is not None:
+            target = parse_target(request.url)
+            if target.origin != self._first.origin:
+                plain = msgspec.structs.replace(request, headers=headers_for(target, self._first, request.headers))
+                return await self._send(plain)
+        if self._opened is None or self._credentials is None:
+            return await self._send(request)
+        authorised = await self._credentials.authorise(request, self._opened)
+        answer = await self._send(authorised)
+        if answer.status != 401 or answer.hops:
+            return answer
+        again = await self._credentials.answer_refusal(request, self._opened, answer.status, answer.headers, answer.url)
+        return answer if again is None else await self._send(again)
 
-    __slots__ = ("answers",)
-
-    def __init__(self) -> None:
-        self.answers = 0
+    async def _send(self, request: HttpRequest) -> Answer:
+        sending = _outgoing(request, self._context)
+        self._first = self._first or sending.target
+        redirects = request.max_redirects if request.follow_redirects else None
+        return await self._exchange.send(sending, self._progress, redirects=redirects, limit=self._room)
 
 
 def _outgoing(request: HttpRequest, context: EffectContext) -> Outgoing:
@@ -117,8 +159,9 @@ def _outgoing(request: HttpRequest, context: EffectContext) -> Outgoing:
     headers = {str(name): str(value) for name, value in request.headers.items()}
     given = {name.lower() for name in headers}
     body, content_type = encode_body(request)
-    if content_type is not None and "content-type" not in given:
-        headers["Content-Type"] = content_type
+    if content_type is not None and ("content-type" not in given or request.multipart or request.files):
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+        headers["Content-Type"] = content_type  # a boundary is nothing that anybody could have given
     if context.effect_class == "idempotent" and "idempotency-key" not in given:
         headers["Idempotency-Key"] = context.key
     if context.trace is not None and "traceparent" not in given:
@@ -129,4 +172,5 @@ def _outgoing(request: HttpRequest, context: EffectContext) -> Outgoing:
     pairs = query_pairs(request.query)
     if pairs:
         target = replace(target, url=target.url.extend_query(pairs))
-    return Outgoing(request.method, target, headers, body)
+    proxy = parse_target(request.proxy) if request.proxy else None
+    return Outgoing(request.method, target, headers, body, proxy, request.verify_tls)

@@ -1,15 +1,40 @@
 """Bodies of HTTP: what is sent as bytes, what came back as JSON values; bounded while it arrives."""
 
+import re
 import zlib
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 
 from domain.effects import EffectError, HttpRequest
+from domain.nodes.binary import OCTETS, make_binary
+from schemas.nesting import MAX_JSON_DEPTH, too_deep
+from services.worker.effects.multipart import encode_multipart
 
 ACCEPT_ENCODING: Final = "gzip, deflate"
 _CHUNK: Final = 65_536
+_TEXT: Final = re.compile(
+    r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|javascript|x-javascript|ecmascript|graphql|sql|toml"
+    r"|x-ndjson|ndjson|jsonl|json-seq|x-www-form-urlencoded|xml-dtd|x-sh|rtf)|image/svg\+xml|.*\+(json|xml|yaml)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read. `headers` in lower case; `mime_type` empty where none is given; `hops`: redirects."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    mime_type: str
+    charset: str
+    file_name: str
+    url: str
+    hops: int
 
 
 class Unusable(Exception):
@@ -21,9 +46,18 @@ class Unusable(Exception):
 
 
 def encode_body(request: HttpRequest) -> tuple[bytes | None, str | None]:
-    """The body as it is sent, and the content type that belongs to it where the user's headers name none."""
+    """The body as it is sent, and the content type that belongs to it where the user's headers name none.
+
+    Raises ValueError for a file that is no base64.
+    """
     if request.body_text is not None:
         return request.body_text.encode(), None
+    if request.body_data is not None:
+        return b64decode(request.body_data, validate=True), OCTETS
+    if request.multipart or request.files:
+        return encode_multipart(query_pairs(request.form or {}), request.files)
+    if request.form is not None:
+        return urlencode(query_pairs(request.form)).encode(), "application/x-www-form-urlencoded"
     if request.body is not None:
         return msgspec.json.encode(request.body), "application/json"
     return None, None
@@ -118,16 +152,39 @@ def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
     return headers
 
 
-def decode_body(content_type: str, charset: str | None, body: bytes) -> Any:
-    """JSON where the content type says so and it is, else text."""
-    if not body:
-        return None
-    if content_type.endswith(("application/json", "+json")):
+def decode_body(answer: Answer, kind: str) -> dict[str, Any]:
+    """`{"body": …}`, or `{"body": None, "binary": {…}}` for a file. Raises Unusable.
+
+    `kind`: auto (JSON, text or a file by the content type), json, text, binary.
+    """
+    body = answer.body
+    if not body and kind != "binary":
+        return {"body": None}
+    if kind == "binary" or (kind == "auto" and not _is_text(answer)):
+        data = b64encode(body).decode()
+        return {
+            "body": None,
+            "binary": make_binary(data, len(body), mime_type=answer.mime_type, file_name=answer.file_name),
+        }
+    if kind == "json" or (kind == "auto" and answer.mime_type.endswith(("application/json", "+json"))):
+        if too_deep(body):
+            raise Unusable("response_too_deep", f"the answer's JSON is nested more than {MAX_JSON_DEPTH} levels deep")
         try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            pass
+            return {"body": msgspec.json.decode(body)}
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if kind == "json":
+                raise Unusable("bad_response", f"the answer is no JSON: {error}") from None
     try:
-        return body.decode(charset or "utf-8", errors="replace")
+        return {"body": body.decode(answer.charset, errors="replace")}
     except LookupError:
-        return body.decode("utf-8", errors="replace")
+        return {"body": body.decode(errors="replace")}
+
+
+def _is_text(answer: Answer) -> bool:
+    if not answer.mime_type:
+        try:
+            answer.body.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+    return bool(_TEXT.fullmatch(answer.mime_type))
