@@ -159,4 +159,30 @@ class WakeAt(msgspec.Struct, frozen=True, tag="wake_at"):
     due: int
 
 
-EffectRequest = PerformAttempt | Compute | WakeAt
+class TryCredential(msgspec.Struct, frozen=True, tag="try_credential"):
+    """Try out a credential of type `kind` by `effect`, which carries a reference to it; back as ConcludeTest.
+
+    Nobody repeats it after a crash: who asked is told that no answer came.
+    """
+
+    credential_id: str
+    test_id: str
+    kind: str
+    effect: Effect
+
+
+class ExchangeCode(msgspec.Struct, frozen=True, tag="exchange_code"):
+    """Exchange a provider's code for tokens, at most once; back as StoreTokens or EndConnection.
+
+    `sealed`: `code` and `verifier` as ciphertext; `generation`: of the tokens there are.
+    """
+
+    credential_id: str
+    state_id: str
+    sealed: dict[str, str]
+    redirect_uri: str
+    generation: int
+
+
+CredentialWork = TryCredential | ExchangeCode
+EffectRequest = PerformAttempt | Compute | WakeAt | CredentialWork

@@ -40,6 +40,9 @@ class Settings:
     partitions: int = _setting(8, "partitions of each topic, fixed at the first start")
     public_url: str = _setting("", "own address in links; empty: http://127.0.0.1:PORT")
     secret_key: str = _setting("", "32 bytes in base64 that wrap all secrets; empty: made once and kept", secret=True)
+    old_secret_keys: tuple[str, ...] = _setting(
+        (), "keys that LINKFLOW_SECRET_KEY was before, comma-separated: they open what is still under them", secret=True
+    )
     egress_allow: tuple[str, ...] = _setting(
         (), "addresses and ranges (10.0.0.0/8) that nodes may reach besides public ones, comma-separated"
     )

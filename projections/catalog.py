@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
+from projections.credentials import projection as credentials
 from projections.executions import projection as executions
 from projections.facts import Commit
 from projections.node_executions import projection as node_executions
@@ -41,6 +42,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("workflows", "workflow", "aggregates", workflows),
         _projection("workflow_versions", "workflow", "aggregates", workflow_versions),
         _projection("webhooks", "workflow", "aggregates", webhooks),
+        _projection("credentials", "credential", "aggregates", credentials),
         _projection("executions", "execution", "executions", executions),
         _projection("node_executions", "execution", "executions", node_executions),
     )

@@ -176,6 +176,65 @@ class ApiKeyRevoked(msgspec.Struct, frozen=True):
     at: int
 
 
+class CredentialCreated(msgspec.Struct, frozen=True):
+    type: str
+    name: str
+    fields: dict[str, str]
+    sealed: dict[str, str]
+    at: int
+    description: str = ""
+    fingerprint: str = ""
+
+
+class CredentialUpdated(msgspec.Struct, frozen=True):
+    version: int
+    name: str
+    fields: dict[str, str]
+    sealed: dict[str, str]
+    at: int
+    description: str = ""
+    disconnected: bool = False
+
+
+class CredentialDeleted(msgspec.Struct, frozen=True):
+    at: int
+
+
+class CredentialResealed(msgspec.Struct, frozen=True):
+    sealed: dict[str, str]
+    at: int
+
+
+class ConnectionBegun(msgspec.Struct, frozen=True):
+    at: int
+
+
+class TokensStored(msgspec.Struct, frozen=True):
+    sealed: dict[str, str]
+    generation: int
+    at: int
+    expires_at: int | None = None
+    scope: str = ""
+
+
+class ConnectionEnded(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+    at: int
+    state_id: str = ""
+
+
+class CredentialUsed(msgspec.Struct, frozen=True):
+    at: int
+
+
+class CredentialTested(msgspec.Struct, frozen=True):
+    ok: bool
+    at: int
+    code: str = ""
+    message: str = ""
+
+
 SEEN: dict[str, type[msgspec.Struct]] = {
     "execution.queued": ExecutionQueued,
     "execution.started": ExecutionStarted,
@@ -202,6 +261,15 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "workspace.created": WorkspaceCreated,
     "workspace.api_key_added": ApiKeyAdded,
     "workspace.api_key_revoked": ApiKeyRevoked,
+    "credential.created": CredentialCreated,
+    "credential.updated": CredentialUpdated,
+    "credential.deleted": CredentialDeleted,
+    "credential.resealed": CredentialResealed,
+    "credential.connection_begun": ConnectionBegun,
+    "credential.tokens_stored": TokensStored,
+    "credential.connection_ended": ConnectionEnded,
+    "credential.used": CredentialUsed,
+    "credential.tested": CredentialTested,
 }
 
 UNSEEN = frozenset({"execution.attempt_concluded", "execution.child_concluded"})

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from domain.credential import commands as credential_commands
+from domain.credential import events as credential
 from domain.decision import OutgoingCommand
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
@@ -54,6 +56,15 @@ EVENTS = Codec(
         Entry("workspace.created", workspace.WorkspaceCreated),
         Entry("workspace.api_key_added", workspace.ApiKeyAdded),
         Entry("workspace.api_key_revoked", workspace.ApiKeyRevoked),
+        Entry("credential.created", credential.CredentialCreated),
+        Entry("credential.updated", credential.CredentialUpdated),
+        Entry("credential.deleted", credential.CredentialDeleted),
+        Entry("credential.resealed", credential.CredentialResealed),
+        Entry("credential.connection_begun", credential.ConnectionBegun),
+        Entry("credential.tokens_stored", credential.TokensStored),
+        Entry("credential.connection_ended", credential.ConnectionEnded),
+        Entry("credential.used", credential.CredentialUsed),
+        Entry("credential.tested", credential.CredentialTested),
     ]
 )
 
@@ -77,6 +88,16 @@ COMMANDS = Codec(
         Entry("workspace.create", workspace_commands.CreateWorkspace),
         Entry("workspace.add_api_key", workspace_commands.AddApiKey),
         Entry("workspace.revoke_api_key", workspace_commands.RevokeApiKey),
+        Entry("credential.create", credential_commands.CreateCredential),
+        Entry("credential.update", credential_commands.UpdateCredential),
+        Entry("credential.delete", credential_commands.DeleteCredential),
+        Entry("credential.reseal", credential_commands.ResealCredential),
+        Entry("credential.connect", credential_commands.ConnectCredential),
+        Entry("credential.store_tokens", credential_commands.StoreTokens),
+        Entry("credential.end_connection", credential_commands.EndConnection),
+        Entry("credential.note_used", credential_commands.NoteCredentialUsed),
+        Entry("credential.test", credential_commands.TestCredential),
+        Entry("credential.conclude_test", credential_commands.ConcludeTest),
     ]
 )
 

@@ -17,6 +17,7 @@ import structlog
 
 from infra.settings import Settings
 from infra.telemetry.redaction import redact, redact_text
+from infra.telemetry.secret_values import RECENT
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _KEPT = frozenset(("event", "timestamp", "level", "role"))
@@ -80,9 +81,9 @@ def _add_role(role: str) -> Any:
 def _hide_secrets(_logger: Any, _method: str, fields: Fields) -> Fields:
     for name, value in fields.items():
         if name == "event":
-            fields[name] = redact_text(str(value))
-        elif name not in _KEPT and not isinstance(value, int | float):
-            fields[name] = redact(value, name)
+            fields[name] = RECENT.hide(redact_text(str(value)))
+        elif name not in _KEPT and not isinstance(value, int | float | None):
+            fields[name] = RECENT.hide_in(redact(value, name))
     return fields
 
 

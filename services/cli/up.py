@@ -5,7 +5,6 @@ roles side by side while the first key is registered. At the end in the opposite
 """
 
 import asyncio
-import base64
 import contextlib
 import fcntl
 import os
@@ -72,15 +71,13 @@ async def up(settings: Settings, report: Report, shown: Callable[[Installation],
 async def _start(installation: Installation, report: Report, stop: asyncio.Event) -> None:
     settings = installation.settings
     key, made = load_bootstrap_api_key(settings)
-    secret = load_secret_key(settings)
+    load_secret_key(settings)  # made here, once, before the roles read it
     (settings.data / "logs").mkdir(exist_ok=True)
     if not settings.database_url:
         settings = replace(settings, database_url=await _start_postgres(installation, report))
     await prepare_tables(settings)
     settings = replace(settings, partitions=await prepare_topics(settings))
-    installation.settings = replace(
-        settings, bootstrap_api_key=key, secret_key=base64.b64encode(secret).decode("ascii")
-    )
+    installation.settings = replace(settings, bootstrap_api_key=key)
     if stop.is_set():
         return
     for child in _roles(installation.settings, report):
@@ -143,7 +140,6 @@ def _environment(settings: Settings, name: str, number: int) -> dict[str, str]:
         "LINKFLOW_DATABASE_URL": settings.database_url,
         "LINKFLOW_DATA": str(settings.data),
         "LINKFLOW_PARTITIONS": str(settings.partitions),
-        "LINKFLOW_SECRET_KEY": settings.secret_key,
         "LINKFLOW_MEMBER": name,
         "LINKFLOW_SUPERVISOR": str(os.getpid()),
         "LINKFLOW_METRICS_PORT": str(settings.metrics_port + number if settings.metrics_port and number else 0),
@@ -179,7 +175,7 @@ async def _settle(installation: Installation, report: Report, stop: asyncio.Even
         await asyncio.wait({waiting, stopping}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done() and waiting.exception() is None:
             installation.ready_at = time.monotonic()
-            token = make_login_token(settings.secret_key, workspace)
+            token = make_login_token(load_secret_key(settings), workspace)
             report(f"status page: {settings.own_url}/login?token={token} (works once, for 10 minutes)")
             report(f"started in {installation.ready_at - began:.1f} s")
             report(f"ready: {settings.own_url}")

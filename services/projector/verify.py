@@ -42,6 +42,11 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
                               "document": "json", "created_at": "time"}),
     "webhooks": (1, {"endpoint_id": "", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
                      "node": "", "method": "", "respond": "", "active": ""}),
+    "credentials": (1, {"id": "uuid", "workspace_id": "uuid", "type": "", "name": "", "description": "",
+                        "fields": "json", "sealed": "json", "access_token": "", "refresh_token": "", "version": "",
+                        "generation": "", "expires_at": "time", "scope": "", "connection_error": "json",
+                        "last_used_at": "time", "last_test": "json", "created_at": "time", "updated_at": "time",
+                        "fingerprint": "", "stream_version": ""}),
 }  # fmt: skip
 
 

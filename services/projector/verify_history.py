@@ -5,13 +5,12 @@ fence, so that a mistake there cannot hide itself here.
 """
 
 import json
-from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any
 
-Row = dict[str, Any]
-Report = Callable[[str, str, str], None]
-"""Called with the kind of a finding, where it is, and what is wrong."""
+from services.projector.verify_credentials import fold_credential
+from services.projector.verify_values import Report, Row, digest, shown
+
+__all__ = ["AggregateHistory", "ExecutionHistory", "PartitionHistory", "Report", "Row", "digest", "shown"]
 
 _ENDS = {
     "execution.completed": "completed",
@@ -46,15 +45,6 @@ _NODE_EVENTS = {
     "execution.node_cancelled": "cancelled",
 }
 _FINAL_NODE = frozenset({"completed", "failed", "cancelled"})
-
-
-def digest(value: Any) -> bytes:
-    """Of JSON: equal for equal values, whatever the order of keys. A row's payloads are kept as this."""
-    return blake2b(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), digest_size=12).digest()
-
-
-def shown(text: str) -> str:
-    return text.replace("\0", "\ufffd")
 
 
 class PartitionHistory:
@@ -204,13 +194,15 @@ class ExecutionHistory:
 
 
 class AggregateHistory:
-    """Workspaces and workflows: what their rows should be, table → key → row."""
+    """Workspaces, workflows, credentials: what their rows should be, table → key → row."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {
             name: {} for name in ("workspaces", "api_keys", "workflows", "workflow_versions", "webhooks")
         }
+        self._credentials: dict[tuple[Any, ...], Row] = {}
+        self.tables["credentials"] = self._credentials
 
     def fold(self, commit: Row) -> None:
         kind, _, key = commit["stream"].partition("-")
@@ -219,6 +211,8 @@ class AggregateHistory:
                 self._workspace(key, event)
             elif kind == "workflow":
                 self._workflow(commit, key, commit["version"] + place, event)
+            elif kind == "credential":
+                fold_credential(self._credentials, commit, key, commit["version"] + place, event, self._report)
 
     def _workspace(self, key: str, event: Row) -> None:
         data = event["data"]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from domain.credential import decider as credential_decider
 from domain.decision import Decision, Outcome
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
@@ -333,7 +334,11 @@ class ExecutionLane:
         return entry.parked and entry.state is not None and not entry.state.closed
 
 
-_AGGREGATES: dict[str, Any] = {"workflow-": workflow_decider, "workspace-": workspace_decider}
+_AGGREGATES: dict[str, Any] = {
+    "credential-": credential_decider,
+    "workflow-": workflow_decider,
+    "workspace-": workspace_decider,
+}
 
 
 def _decider_of(stream: str) -> Any:

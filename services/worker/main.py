@@ -14,6 +14,7 @@ from infra.blobs import PostgresBlobs
 from infra.egress.guard import EgressGuard
 from infra.keys import load_secret_key
 from infra.log import open_log
+from infra.log.clock import LogClock
 from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.pool import open_pool
@@ -21,6 +22,8 @@ from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
 from infra.telemetry.metrics import serve_metrics
 from infra.telemetry.tracing import configure_tracing, shutdown_tracing
+from services.worker.credential_parts import make_credential_parts
+from services.worker.effects.credentials import Credentials
 from services.worker.effects.http import HttpEffects
 from services.worker.effects.interpreter import Interpreters
 from services.worker.versions import WorkflowVersions
@@ -41,7 +44,10 @@ async def run(settings: Settings) -> None:
     try:
         log = await open_log(settings.log, database_url=settings.database_url, prefix=settings.log_prefix)
         blobs = PostgresBlobs(pool)
+        clock = LogClock()
+        credentials = make_credential_parts(settings, pool, log, clock, HttpEffects(guard), name=name)
         try:
+            interpreters = make_interpreters(guard, credentials.credentials)
             worker = Worker(
                 log,
                 PostgresCheckpoints(pool),
@@ -51,12 +57,15 @@ async def run(settings: Settings) -> None:
                 name=name,
                 max_effects=settings.max_effects,
                 beat=partial(PostgresHeartbeats(pool).beat, name, "worker"),
-                interpreters=make_interpreters(guard),
                 links=Links(settings.own_url, load_secret_key(settings)),
+                interpreters=interpreters,
+                credential_desk=credentials.desk(interpreters),
+                log_clock=clock,
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
             )
             await worker.run(stop)
         finally:
+            await credentials.close()
             await log.close()
     finally:
         await pool.close()
@@ -65,8 +74,8 @@ async def run(settings: Settings) -> None:
         shutdown_tracing()
 
 
-def make_interpreters(guard: EgressGuard) -> Interpreters:
-    """What performs each kind of effect in this worker; all of them connect through `guard`."""
+def make_interpreters(guard: EgressGuard, credentials: Credentials) -> Interpreters:
+    """What performs each kind of effect in this worker; all connect through `guard` and open `credentials`."""
     return {HttpRequest: HttpEffects(guard)}
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import asyncpg
 
-from domain.effects import Compute, PerformAttempt, WakeAt
+from domain.effects import Compute, ExchangeCode, PerformAttempt, TryCredential, WakeAt
 from domain.execution.commands import Begin, PassTime, Resume
 from infra.blobs import BlobsMissing
 from infra.failpoints import failpoint
@@ -406,6 +406,8 @@ class PartitionOwner:
                 self._around.perform(self, request, stream, entry)
             case Compute():
                 self._around.compute(self, request, stream, entry)
+            case TryCredential() | ExchangeCode():
+                self._around.serve_credential(request, entry)
             case WakeAt():
                 delay = max(0.0, (request.due - self.clock.now()) / 1_000)
                 asyncio.get_running_loop().call_later(delay, self._wake_stream, stream)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from domain.effects import Compute, PerformAttempt
+from domain.effects import Compute, CredentialWork, PerformAttempt
 from infra.blobs import BlobStore
 from infra.log.clock import LogClock
 from infra.log.port import Log, Writer
@@ -54,6 +54,10 @@ class Surroundings(Protocol):
 
     def saturated(self, workspace: str) -> bool:
         """Whether as many effects are under way as a workspace may have at once: its starts are put off then."""
+        ...
+
+    def serve_credential(self, work: CredentialWork, entry: Entry) -> None:
+        """Do what a credential asks for itself; what came of it comes back by the log."""
         ...
 
     def compute(self, owner: "PartitionOwner", request: Compute, stream: str, entry: Entry) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from domain.effects import Compute, PerformAttempt
+from domain.effects import Compute, CredentialWork, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt, ConcludeCompute
 from domain.execution.decider import compute_job
 from domain.execution.events import ErrorInfo
@@ -38,6 +38,7 @@ from schemas.envelope import KIND_COMMAND, decode_tick, encode, partition_of
 from schemas.fence import GapInLog
 from schemas.payloads import BlobCollector
 from services.worker.compute import ComputeFailed, ComputePool
+from services.worker.effects.credential_work import CredentialDesk
 from services.worker.effects.interpreter import Interpreters
 from services.worker.effects.performer import EffectPerformer
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
@@ -83,6 +84,8 @@ class Worker:
         weights: Weights = equal,
         beat: Beat | None = None,
         links: Links = NO_LINKS,
+        credential_desk: CredentialDesk | None = None,
+        log_clock: LogClock | None = None,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
@@ -102,7 +105,8 @@ class Worker:
         self._writer_lock = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
         self._assigned: frozenset[int] = frozenset()
-        self.log_clock = LogClock()
+        self._credential_desk = credential_desk
+        self.log_clock = log_clock or LogClock()
         self._fresh_ticks: dict[int, int] = {}
 
     @property
@@ -185,6 +189,12 @@ class Worker:
             entry.trace,
             workspace=entry.workspace,
         )
+
+    def serve_credential(self, work: CredentialWork, entry: Entry) -> None:
+        if self._credential_desk is None:
+            _log.error("this worker serves no credentials", credential_id=work.credential_id)
+        else:
+            self._spawn(self._credential_desk.serve(work, entry.workspace))
 
     def saturated(self, workspace: str) -> bool:
         return self._performer.saturated(workspace)

@@ -6,6 +6,8 @@ the same version and leaves the old ones alone.
 
 from typing import Any
 
+from domain.credential import commands as cc
+from domain.credential import events as ce
 from domain.decision import OutgoingCommand, Outcome
 from domain.effects import EffectError, ItemResult
 from domain.execution import commands as ec
@@ -22,6 +24,7 @@ WORKSPACE = "0b9a6c1e-5f1d-4a38-9d53-3f6d1f0c7a11"
 WORKFLOW = "7d7a2c04-93b1-4a0f-8a58-0a3c0f7a9e21"
 EXECUTION = "c1d1a9f0-1f0b-4a9e-9f2d-6f1f2d6d5e31"
 KEY = "5a0f3c5e-8e0f-49f4-b7b0-1d2f9f2b6c41"
+SEALED = "1.0123456789abcdef.bm9uY2Vub25jZWFuZGNpcGhlcnRleHRhbmR0YWc"
 AT = 1_795_000_000_123
 ITEMS: list[dict[str, Any]] = [
     {"json": {"text": "Größe 😀 \u2028", "number": -1.5e-7, "large": 9007199254740993, "null": None, "list": [True, {}]}},
@@ -88,6 +91,24 @@ EVENTS: list[Any] = [
         awaited=False, due=AT + 60_000, sources=SOURCES,
     ),
     ee.ChildConcluded(node="call", run=1, item=0, child=EXECUTION, status="failed", output=ITEMS, error=ERROR),
+    ce.CredentialCreated(
+        type="http_basic", name="Shop", fields={"user": "order"}, sealed={"password": SEALED}, at=AT,
+        description="orders", fingerprint="f3",
+    ),
+    ce.CredentialUpdated(
+        version=2, name="Shop", fields={"user": "orders"}, sealed={"password": SEALED}, at=AT, description="orders",
+        disconnected=True,
+    ),
+    ce.CredentialDeleted(at=AT),
+    ce.CredentialResealed(sealed={"password": SEALED}, at=AT),
+    ce.ConnectionBegun(state_id="s1", expires=AT + 600_000, at=AT),
+    ce.TokensStored(
+        sealed={"access_token": SEALED, "refresh_token": SEALED}, generation=2, at=AT, expires_at=AT + 3_600_000,
+        scope="read write", state_id="s1",
+    ),
+    ce.ConnectionEnded(code="oauth2_refused", message="the provider refused it", at=AT, state_id="s1"),
+    ce.CredentialUsed(at=AT),
+    ce.CredentialTested(test_id="t1", ok=False, at=AT, code="timeout", message="no answer"),
 ]
 
 COMMANDS: list[Any] = [
@@ -106,6 +127,28 @@ COMMANDS: list[Any] = [
     sc.CreateWorkspace(workspace_id=WORKSPACE, name="Acme", at=AT),
     sc.AddApiKey(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     sc.RevokeApiKey(key_id=KEY, at=AT),
+    cc.CreateCredential(
+        credential_id=KEY, type="http_basic", name="Shop", fields={"user": "order"}, sealed={"password": SEALED}, at=AT,
+        description="orders", fingerprint="f3",
+    ),
+    cc.UpdateCredential(
+        name="Shop", fields={"user": "orders"}, sealed={}, kept=["password"], at=AT, description="orders",
+        expected_version=1,
+    ),
+    cc.DeleteCredential(at=AT),
+    cc.ResealCredential(sealed={"password": SEALED}, revision=2, at=AT),
+    cc.ConnectCredential(
+        state_id="s1", sealed={"code": SEALED, "verifier": SEALED}, redirect_uri="https://linkflow.example/oauth2/callback",
+        expires=AT + 600_000, at=AT,
+    ),
+    cc.StoreTokens(
+        sealed={"access_token": SEALED, "refresh_token": SEALED}, generation=1, at=AT, expires_at=AT + 3_600_000,
+        scope="read write", state_id="s1",
+    ),
+    cc.EndConnection(code="oauth2_refused", message="the provider refused it", at=AT, generation=1, state_id="s1"),
+    cc.NoteCredentialUsed(at=AT),
+    cc.TestCredential(test_id="t1", at=AT, url="https://shop.example/me"),
+    cc.ConcludeTest(test_id="t1", ok=False, at=AT, code="timeout", message="no answer"),
     ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),
     ec.AttemptNotStarted(node="check", run=2, attempt=1),
     ec.ConcludeChild(node="call", run=1, item=0, child=EXECUTION, status="failed", output=ITEMS, error=ERROR),

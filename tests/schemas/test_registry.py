@@ -5,6 +5,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from domain.credential.commands import CredentialCommand
+from domain.credential.events import CredentialEvent
 from domain.decision import OutgoingCommand
 from domain.execution.commands import ExecutionCommand
 from domain.execution.events import ExecutionEvent, NodeCompleted, ResponseGiven
@@ -34,8 +36,10 @@ def raw(text: str) -> msgspec.Raw:
 
 
 def test_every_event_and_command_is_registered() -> None:
-    events = {*get_args(ExecutionEvent), *get_args(WorkflowEvent), *get_args(WorkspaceEvent)}
-    commands = {*get_args(ExecutionCommand), *get_args(WorkflowCommand), *get_args(WorkspaceCommand)}
+    all_events = (ExecutionEvent, WorkflowEvent, WorkspaceEvent, CredentialEvent)
+    all_commands = (ExecutionCommand, WorkflowCommand, WorkspaceCommand, CredentialCommand)
+    events = {each for union in all_events for each in get_args(union)}
+    commands = {each for union in all_commands for each in get_args(union)}
     assert {entry.type for entry in EVENTS.entries.values()} == events
     assert {entry.type for entry in COMMANDS.entries.values()} == commands
 
@@ -43,7 +47,7 @@ def test_every_event_and_command_is_registered() -> None:
 def test_names_say_the_aggregate_and_are_no_commands_and_events_at_once() -> None:
     names = [*EVENTS.entries, *COMMANDS.entries]
     assert len(set(names)) == len(names)
-    assert {name.split(".")[0] for name in names} == {"execution", "workflow", "workspace"}
+    assert {name.split(".")[0] for name in names} == {"execution", "workflow", "workspace", "credential"}
 
 
 @pytest.mark.parametrize("event", samples.EVENTS, ids=lambda event: type(event).__name__)

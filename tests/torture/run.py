@@ -24,7 +24,16 @@ from tests.torture.sink import Sink
 from tests.torture.workflows import KINDS, document
 
 KEEP_ALIVE = 32.0
-TABLES = ("workspaces", "api_keys", "workflows", "workflow_versions", "webhooks", "executions", "node_executions")
+TABLES = (
+    "workspaces",
+    "api_keys",
+    "workflows",
+    "workflow_versions",
+    "webhooks",
+    "credentials",
+    "executions",
+    "node_executions",
+)
 
 
 async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
