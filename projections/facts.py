@@ -27,6 +27,7 @@ class ExecutionQueued(msgspec.Struct, frozen=True):
     priority: str = "normal"
     fingerprint: str = ""
     retry_of: str | None = None
+    retry_count: int = 0
 
 
 class ExecutionStarted(msgspec.Struct, frozen=True):
@@ -39,6 +40,10 @@ class ExecutionParked(msgspec.Struct, frozen=True):
 
 class ExecutionResumed(msgspec.Struct, frozen=True):
     pass
+
+
+class ExecutionRecovered(msgspec.Struct, frozen=True):
+    count: int
 
 
 class ExecutionCompleted(msgspec.Struct, frozen=True):
@@ -96,6 +101,7 @@ class NodeCompleted(msgspec.Struct, frozen=True):
     outputs: msgspec.Raw = _NOTHING
     sources: msgspec.Raw = _EMPTY_LIST
     attempts: int = 0
+    taken: bool = False
 
 
 class ErrorCode(msgspec.Struct, frozen=True):
@@ -116,6 +122,13 @@ class NodeOutcomeUnknown(msgspec.Struct, frozen=True):
     node: str
     run: int
     attempt: int
+    waiting_for: list[int] = []
+
+
+class VerdictGiven(msgspec.Struct, frozen=True):
+    node: str
+    run: int
+    left: list[int] = []
 
 
 class NodeCancelled(msgspec.Struct, frozen=True):
@@ -240,6 +253,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "execution.started": ExecutionStarted,
     "execution.parked": ExecutionParked,
     "execution.resumed": ExecutionResumed,
+    "execution.recovered": ExecutionRecovered,
     "execution.completed": ExecutionCompleted,
     "execution.failed": ExecutionFailed,
     "execution.timed_out": ExecutionTimedOut,
@@ -252,6 +266,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "execution.node_completed": NodeCompleted,
     "execution.node_failed": NodeFailed,
     "execution.node_outcome_unknown": NodeOutcomeUnknown,
+    "execution.verdict_given": VerdictGiven,
     "execution.node_cancelled": NodeCancelled,
     "workflow.created": WorkflowCreated,
     "workflow.version_added": WorkflowVersionAdded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
@@ -19,6 +19,7 @@ from domain.execution.events import (
     RetryScheduled,
 )
 from domain.execution.evolution import OUTCOME_UNKNOWN
+from domain.execution.retrying import INTERRUPTED, node_delay, node_tries_again, recover, system_tries_again
 from domain.execution.runs import conclude as conclude_run
 from domain.execution.state import Delivery, EffectRun, Ready
 from domain.expressions import ExpressionError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 START_WITHIN_MS = 5_000
 GRACE_MS = 5_000
-MAX_DELAY_MS = 86_400_000
 ATTEMPT_ITEMS = 200
 """Items of one attempt. Their effects go side by side; the next attempt has the next ones, so a crash in the middle of
 10,000 items repeats or doubts few of them."""
@@ -138,6 +138,14 @@ def conclude(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
     settle(course, run, [given.get(index) or _no_result(index, missing) for index in run.in_flight])
 
 
+def interrupt(course: Course, run: EffectRun) -> None:
+    """The attempt was cut off again and again by the end of its worker: it is not made once more."""
+    error = EffectError(
+        code=INTERRUPTED, message="the worker stopped again and again while this was under way", retriable=False
+    )
+    settle(course, run, [ItemResult(index=index, error=error) for index in run.in_flight])
+
+
 def expire(course: Course, run: EffectRun) -> None:
     """Nobody can be performing the attempt any more and no result came."""
     settle(course, run, [_no_result(index, "no result came in time") for index in run.in_flight])
@@ -148,40 +156,42 @@ def _no_result(index: int, why: str) -> ItemResult:
     return ItemResult(index=index, error=error)
 
 
-class _Sorted:
-    """What the results of an attempt mean, by item. `fatal`: one of them ends the execution."""
+class _Round(NamedTuple):
+    """Items that are tried again, the wait (ms) that they ask for, and the code of a failure of the system, if any;
+    `own`: the node's policy tries some of them."""
 
-    __slots__ = ("fatal", "retry", "standing", "unknown", "wait_ms")
-
-    def __init__(self) -> None:
-        self.standing: list[ItemResult] = []
-        self.retry: list[int] = []
-        self.unknown: list[int] = []
-        self.wait_ms = 0
-        self.fatal = False
+    indexes: list[int]
+    wait_ms: int = 0
+    system: str = ""
+    own: bool = False
 
 
 def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
     """Take results in: what stands, what nobody knows; then the next items, another round of tries, or the end."""
     node = course.graph.nodes[run.node]
-    stand, unknown, fatal = _sort_out(node, run, results)
+    stand, unknown, fatal = _sort_out(course, node, run, results)
     asked = bool(unknown) and node.document.on_unknown_outcome == "ask" and not fatal
     if unknown:
-        course.emit(NodeOutcomeUnknown(node=node.id, run=run.run, attempt=run.attempt, indexes=unknown, asked=asked))
+        waiting_for = sorted({*run.asked, *unknown}) if asked else []
+        course.emit(
+            NodeOutcomeUnknown(
+                node=node.id, run=run.run, attempt=run.attempt, indexes=unknown, asked=asked, waiting_for=waiting_for
+            )
+        )
     done = {result.index for result in results if not (asked and result.index in unknown)}
     standing = {**run.settled, **{result.index: result for result in stand}}
     more = max((*standing, *run.in_flight, *run.retry, *run.asked), default=-1) + 1
     under_way = any(index not in done for index in run.in_flight)
     waiting = any(index not in done for index in run.retry)
     round_over = not under_way and not waiting and more >= len(run.delivery.items)
-    retry, wait_ms = _next_round(node, run, standing) if round_over else ([], 0)
-    if fatal or not (retry or not round_over or any(index not in done for index in run.asked)):
+    next_round = _next_round(course, node, run, standing) if round_over else _Round([])
+    if fatal or not (next_round.indexes or not round_over or any(index not in done for index in run.asked)):
         _finish(course, node, run.run, run.delivery, standing, attempts=run.attempt)
         return
     if stand:
         course.emit(AttemptConcluded(node=node.id, run=run.run, attempt=run.attempt, results=stand))
-    if retry:
-        retry_later(course, run, retry, max(wait_ms, _delay(node, run)))
+    if next_round.indexes:
+        _schedule(course, node, run, next_round)
     elif under_way:
         return
     elif more < len(run.delivery.items):
@@ -190,7 +200,19 @@ def settle(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
         again(course, run, run.retry)
 
 
-def _sort_out(node: Node, run: EffectRun, results: list[ItemResult]) -> tuple[list[ItemResult], list[int], bool]:
+def _schedule(course: Course, node: Node, run: EffectRun, round_: _Round) -> None:
+    """The next round of tries comes after the longest of the waits that are asked for."""
+    wait = round_.wait_ms
+    if round_.own:
+        wait = max(wait, node_delay(course, node, run))
+    if round_.system:
+        wait = max(wait, recover(course, round_.system))
+    retry_later(course, run, round_.indexes, wait, system=not round_.own)
+
+
+def _sort_out(
+    course: Course, node: Node, run: EffectRun, results: list[ItemResult]
+) -> tuple[list[ItemResult], list[int], bool]:
     """Results that stand (for now), items of which nobody knows, and whether one of them ends the execution."""
     stand: list[ItemResult] = []
     unknown: list[int] = []
@@ -202,30 +224,31 @@ def _sort_out(node: Node, run: EffectRun, results: list[ItemResult]) -> tuple[li
             hopeless = node.document.on_unknown_outcome != "ask" and not _may_repeat_unknown(node, run)
         else:
             stand.append(result)
-            hopeless = failed is not None and not (failed.retriable and _may_try_again(node, run))
+            hopeless = failed is not None and not (
+                node_tries_again(node, run.retries, failed) or system_tries_again(course, failed.code)
+            )
         fatal = fatal or (hopeless and node.on_error == "fail")
     return stand, unknown, fatal
 
 
-def _next_round(node: Node, run: EffectRun, standing: dict[int, ItemResult]) -> tuple[list[int], int]:
-    """All items have had their try: those that failed and may be tried again, and the wait (ms) they ask for."""
-    tries, repeats = _may_try_again(node, run), _may_repeat_unknown(node, run)
+def _next_round(course: Course, node: Node, run: EffectRun, standing: dict[int, ItemResult]) -> _Round:
+    """All items have had their try: those that failed and are tried again."""
+    repeats = _may_repeat_unknown(node, run)
     retry: list[int] = []
-    wait_ms = 0
-    if not tries and not repeats:
-        return retry, wait_ms
+    wait_ms, system, own = 0, "", False
     for index, result in standing.items():
         failed = _judge(node, run, result)
         if failed is None:
             continue
-        if repeats if failed.code == OUTCOME_UNKNOWN.code else (tries and failed.retriable):
-            retry.append(index)
-            wait_ms = max(wait_ms, round((failed.retry_after_seconds or 0) * 1000))
-    return sorted(retry), wait_ms
-
-
-def _may_try_again(node: Node, run: EffectRun) -> bool:
-    return run.retries + 1 < node.document.retry.attempts
+        if repeats if failed.code == OUTCOME_UNKNOWN.code else node_tries_again(node, run.retries, failed):
+            own = True
+        elif system_tries_again(course, failed.code):
+            system = failed.code
+        else:
+            continue
+        retry.append(index)
+        wait_ms = max(wait_ms, round((failed.retry_after_seconds or 0) * 1000))
+    return _Round(sorted(retry), wait_ms, system, own)
 
 
 def _may_repeat_unknown(node: Node, run: EffectRun) -> bool:
@@ -245,23 +268,17 @@ def _judge(node: Node, run: EffectRun, result: ItemResult) -> NodeFailure | None
     try:
         operation.conclude(run.delivery.items[result.index], result.value)
     except NodeFailure as failed:
+        if failed.status is None and isinstance(result.value, dict):
+            failed.status = result.value.get("status")
         return failed
     return None
 
 
-def _delay(node: Node, run: EffectRun) -> int:
-    """Milliseconds until the next try."""
-    policy = node.document.retry
-    factor = 2 ** min(run.retries, 30) if policy.backoff == "exponential" else 1
-    return min(round(policy.delay_seconds * 1000 * factor), MAX_DELAY_MS)
-
-
-def retry_later(course: Course, run: EffectRun, indexes: list[int], delay_ms: int) -> None:
+def retry_later(course: Course, run: EffectRun, indexes: list[int], delay_ms: int, *, system: bool = False) -> None:
     due = course.now + delay_ms
     if run.retry:
         due = max(due, run.retry_due)
-    node = course.graph.nodes[run.node]
-    course.emit(RetryScheduled(node=node.id, run=run.run, due=due, indexes=indexes))
+    course.emit(RetryScheduled(node=run.node_id, run=run.run, due=due, indexes=indexes, system=system))
     course.wake_at(due)
 
 

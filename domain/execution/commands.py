@@ -8,11 +8,21 @@ from typing import Any, Literal
 import msgspec
 
 from domain.effects import ItemResult
-from domain.execution.events import ErrorInfo, Items, Origin, Reply
+from domain.execution.events import ErrorInfo, Items, Origin, Reply, Source, Verdict
 
 
 class Command(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """All commands to an execution."""
+
+
+class TakenRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A finished run of another execution whose output is taken over."""
+
+    node: str
+    run: int
+    outputs: dict[str, Items]
+    sources: list[Source] = []
+    attempts: int = 0
 
 
 class StartExecution(Command, frozen=True):
@@ -22,7 +32,9 @@ class StartExecution(Command, frozen=True):
     fits `trigger_type`. `origin` is told how it ends, also if it is refused.
 
     `fingerprint`: a hash of what was asked; the same execution id with another fingerprint is rejected
-    (`idempotency_mismatch`). `queued_at` comes from the caller and keys the read model's rows.
+    (`idempotency_mismatch`). `queued_at` comes from the caller and keys the read model's rows. `begin_at`: not before.
+    `first`: the first of the executions that repeat one another: what `origin` knows.
+    `taken_runs`: runs of `retry_of` that are not done again, in the order in which they ended, its trigger's first.
     """
 
     execution_id: str
@@ -38,6 +50,10 @@ class StartExecution(Command, frozen=True):
     retry_of: str | None = None
     origin: Origin | None = None
     depth: int = 0
+    retry_count: int = 0
+    begin_at: int | None = None
+    first: str | None = None
+    taken_runs: list[TakenRun] = []
 
 
 class CancelExecution(Command, frozen=True):
@@ -45,12 +61,16 @@ class CancelExecution(Command, frozen=True):
 
 
 class GiveVerdict(Command, frozen=True):
-    """A person says what became of an unsafe attempt: happened (with this result), or not (`run_again`, `fail`)."""
+    """A person says what became of an unsafe attempt: happened (with this result), or not (`run_again`, `fail`).
+
+    `items`: for these items only; None: for all that wait for a verdict.
+    """
 
     node: str
     run: int
-    verdict: Literal["happened", "run_again", "fail"]
+    verdict: Verdict
     result: Any = None
+    items: list[int] | None = None
 
 
 class ConcludeChild(Command, frozen=True):

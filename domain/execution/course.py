@@ -1,5 +1,7 @@
 """A decision in the making: its own copy of the state, the events so far, and how an execution goes on and ends."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from domain.decision import Decision, OutgoingCommand
@@ -26,6 +28,8 @@ from domain.execution.events import (
 from domain.execution.evolution import apply
 from domain.execution.gathering import next_batch
 from domain.execution.links import NO_LINKS, Links
+from domain.execution.repeating import repetition
+from domain.execution.retrying import hold_pure_run
 from domain.execution.runs import conclude, cost_of, items_of, perform, scope_of
 from domain.execution.state import RUNNING, WAITING, Delivery, Execution, Ready, Waiting
 from domain.expressions import ExpressionError, Scope
@@ -84,14 +88,18 @@ class Course:
 
     # how it begins, goes on and ends
 
-    def begin(self) -> None:
-        """Start a queued execution: its trigger hands its items on."""
+    def begin(self, taken: Sequence[NodeCompleted] = ()) -> None:
+        """Start a queued execution: its trigger hands its items on, or the runs that are taken over (the trigger's is
+        the first) lead to where another one failed."""
         timeout = round(self.graph.document.settings.timeout_seconds * 1000)
         items = self.state.items or []
         if self.graph.follows:
             items = unmarked(items)
         self.emit(ExecutionStarted(started_at=self.now, deadline=self.now + timeout))
-        self.emit(NodeCompleted(node=self.state.trigger_node, run=0, outputs={"main": items} if items else {}))
+        for run in taken:
+            self.emit(run)
+        if not taken:
+            self.emit(NodeCompleted(node=self.state.trigger_node, run=0, outputs={"main": items} if items else {}))
         self.go_on()
 
     def go_on(self) -> None:
@@ -119,13 +127,13 @@ class Course:
 
     def time_out(self) -> None:
         seconds = self.graph.document.settings.timeout_seconds
-        self.cancel_rest()
         error = ErrorInfo(code="timeout", message=f"the execution took longer than its {seconds:g} seconds")
+        self.cancel_rest()
         self.end(ExecutionTimedOut(at=self.now, error=error))
 
     def end(self, event: TerminalEvent) -> None:
         """The last event but late results, and what it sets going elsewhere."""
-        self.commands += consequences(ending_of(self.state, self.graph), event, self.links)
+        self.commands += after_end(self.state, self.graph, event, self.now, self.links)
         self.emit(event)
 
     def cancel_rest(self) -> None:
@@ -157,7 +165,7 @@ class Course:
             ready = queue[position]
             node = nodes[ready.node]
             if runs >= RUNS_PER_DECISION or cost >= COST_PER_DECISION:
-                if not blocked:
+                if not blocked or state.computing is None:
                     self.effects.append(WakeAt(execution_id=state.id, due=self.now))
                 return
             if state.run_count > MAX_RUNS:
@@ -184,6 +192,9 @@ class Course:
     def _compute(self, ready: Ready, node: Node) -> int | None:
         """A pure run, or a disabled node's: what it cost. None: it is done in the compute pool."""
         deliveries = ready.deliveries
+        held = self.state.held
+        if held is not None and held[:2] == (ready.node, ready.run) and held.due > self.now:
+            return None
         if node.kind == "loop":
             return self._loop(ready, node)
         if node.disabled:
@@ -198,6 +209,8 @@ class Course:
                 return cost
         if self.state.computing != (ready.node, ready.run):
             self.state.computing = (ready.node, ready.run)
+            limit = node.document.timeout_seconds
+            self.state.computing_until = None if limit is None else self.now + round(limit * 1000)
             self.effects.append(Compute(execution_id=self.state.id, node=node.id, run=ready.run))
         return None
 
@@ -215,7 +228,9 @@ class Course:
         return 1
 
     def conclude(self, node: Node, ready: Ready, output: Output) -> None:
-        """Record what a pure run put out, or that it failed."""
+        """Record what a pure run put out, or that it failed, unless it is done again."""
+        if hold_pure_run(self, node, ready, output):
+            return
         if output.response is not None and not self.state.responded and not output.failures:
             given = output.response
             self.emit(ResponseGiven(node=node.id, status=given.status, headers=given.headers, body=given.body))
@@ -273,6 +288,12 @@ class Course:
     def wake_at(self, due: int) -> None:
         if due - self.now <= SHORT_WAIT_MS:
             self.effects.append(WakeAt(execution_id=self.state.id, due=due))
+
+
+def after_end(state: Execution, graph: Graph, event: TerminalEvent, now: int, links: Links) -> list[OutgoingCommand]:
+    """What is sent when `event` ends `state`: the start of its repetition, or else word to others."""
+    repeat = repetition(state, graph, event, now)
+    return [repeat] if repeat is not None else consequences(ending_of(state, graph), event, links)
 
 
 def ending_of(state: Execution, graph: Graph) -> Ending:

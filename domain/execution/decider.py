@@ -27,9 +27,11 @@ from domain.execution.commands import (
 from domain.execution.compute import compute_job, compute_run, computed
 from domain.execution.course import Course
 from domain.execution.endings import refused
-from domain.execution.events import AttemptConcluded, ExecutionCancelled, ExecutionQueued
+from domain.execution.events import AttemptConcluded, ExecutionCancelled, ExecutionQueued, VerdictGiven
 from domain.execution.evolution import evolve, fold
 from domain.execution.links import NO_LINKS, Links
+from domain.execution.resuming import DoesNotFit, check_fit, taken_over
+from domain.execution.retrying import INTERRUPTED, SYSTEM_RETRIES, recover
 from domain.execution.runs import failed_output, items_of
 from domain.execution.snapshots import restore, snapshot
 from domain.execution.state import QUEUED, RUNNING, WAITING, EffectRun, Execution
@@ -103,9 +105,18 @@ def _start(
             origin=command.origin,
             depth=command.depth,
             error_workflow=graph.document.settings.error_workflow,
+            retry_count=command.retry_count,
+            begin_at=command.begin_at,
+            first=command.first,
         )
     )
-    if begin:
+    if command.taken_runs:
+        try:
+            check_fit(execution_id, graph, command.trigger_node, command.taken_runs)
+        except DoesNotFit as error:
+            return Decision([], None, rejected("version_does_not_fit", str(error)))
+        course.begin(taken_over(command.taken_runs))
+    elif begin and (command.begin_at is None or command.begin_at <= now):
         course.begin()
     return course.decision()
 
@@ -139,7 +150,8 @@ def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
         case ConcludeCompute():
             return _conclude_compute(command, course)
         case Begin():
-            if course.state.status == QUEUED:
+            begin_at = course.state.begin_at
+            if course.state.status == QUEUED and (begin_at is None or begin_at <= course.now):
                 course.begin()
         case AttemptNotStarted():
             return _not_started(command, course)
@@ -235,6 +247,15 @@ def _conclude_compute(command: ConcludeCompute, course: Course) -> Outcome | Non
     return None
 
 
+def _stop_computing(course: Course) -> None:
+    """The compute pool was not done in the node's time: whatever it does, the run ends here."""
+    key = course.state.computing
+    ready = next(ready for ready in course.state.queue if (ready.node, ready.run) == key)
+    node = course.graph.nodes[ready.node]
+    why = f"the run took longer than its {node.timeout_seconds:g} seconds"
+    course.conclude(node, ready, failed_output(len(items_of(ready.deliveries)), "timeout", why))
+
+
 def _pass_time(course: Course) -> None:
     state, now = course.state, course.now
     runs = [state.effects[key] for key in sorted(state.effects)]
@@ -244,10 +265,16 @@ def _pass_time(course: Course) -> None:
                 _forget(course, run)
         return
     if state.status == QUEUED:
+        if state.begin_at is not None and state.begin_at <= now:
+            course.begin()
         return
     if state.status == RUNNING and state.deadline is not None and state.deadline <= now:
         course.time_out()
         return
+    if state.computing is not None and state.computing_until is not None and state.computing_until <= now:
+        _stop_computing(course)
+        if course.state.closed:
+            return
     due = [waiting for waiting in state.waits.values() if waiting.due is not None and waiting.due <= now]
     if due:
         course.unpark()
@@ -273,20 +300,26 @@ def _pass_time(course: Course) -> None:
 def _resume(course: Course) -> None:
     """A new owner: what was under way and may be repeated is (rule 10); an unsafe attempt waits for its time."""
     state = course.state
-    state.computing = None
-    for key in sorted(state.effects):
-        run = state.effects.get(key)
-        if run is None or not run.in_flight or run.effect_class == "unsafe":
+    state.computing = state.computing_until = None
+    cut_off = [run for _, run in sorted(state.effects.items()) if run.in_flight and run.effect_class != "unsafe"]
+    hopeless = state.setbacks >= SYSTEM_RETRIES
+    if cut_off and not hopeless and not state.closed:
+        recover(course, INTERRUPTED)
+    for run in cut_off:
+        if (run.node, run.run) not in state.effects:
             continue
         if state.closed:
             _forget(course, run)
+        elif hopeless:
+            attempts.interrupt(course, run)
         else:
             attempts.again(course, run, run.in_flight)
     if state.closed or state.status == QUEUED:
         return
-    for waiting in state.waits.values():
-        if waiting.due is not None:
-            course.wake_at(waiting.due)
+    dues = [waiting.due for waiting in state.waits.values()] + [run.retry_due for run in state.effects.values()]
+    for due in dues:
+        if due is not None and due > course.now:
+            course.wake_at(due)
     course.go_on()
 
 
@@ -302,19 +335,26 @@ def _give_verdict(command: GiveVerdict, course: Course) -> Outcome | None:
     run = _run(course, command.node, command.run)
     if run is None or not run.asked or course.state.status not in {RUNNING, WAITING}:
         return rejected("nothing_asked", "no verdict is waited for at this node run")
+    indexes = run.asked if command.items is None else sorted({*command.items})
+    strangers = [index for index in indexes if index not in run.asked]
+    if strangers or not indexes:
+        shown = ", ".join(map(str, run.asked[:20]))
+        return rejected("nothing_asked", f"no verdict is waited for there; it is for these items: {shown}")
+    left = [index for index in run.asked if index not in indexes]
     operation = course.graph.nodes[run.node].operation
     assert isinstance(operation, Effects)
     course.unpark()
+    course.emit(VerdictGiven(node=run.node_id, run=run.run, verdict=command.verdict, indexes=indexes, left=left))
     match command.verdict:
         case "happened":
             value = operation.of_verdict(command.result)
-            attempts.settle(course, run, [ItemResult(index=index, value=value) for index in run.asked])
+            attempts.settle(course, run, [ItemResult(index=index, value=value) for index in indexes])
         case "fail":
-            attempts.settle(course, run, [attempts.verdict_failed(index) for index in run.asked])
+            attempts.settle(course, run, [attempts.verdict_failed(index) for index in indexes])
         case "run_again":
-            if run.in_flight or len(run.asked) > attempts.ATTEMPT_ITEMS:
-                attempts.retry_later(course, run, run.asked, 0)
+            if run.in_flight or len(indexes) > attempts.ATTEMPT_ITEMS:
+                attempts.retry_later(course, run, indexes, 0)
             else:
-                attempts.again(course, run, run.asked)
+                attempts.again(course, run, indexes)
     course.go_on()
     return None

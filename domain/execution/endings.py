@@ -111,9 +111,12 @@ class Ending(NamedTuple):
 
 
 def consequences(ending: Ending, event: TerminalEvent, links: Links) -> list[OutgoingCommand]:
-    """What is sent when `event` ends the execution: word to its origin, and the start of its error workflow."""
+    """What is sent when `event` ends the execution: word to its origin, and the start of its error workflow.
+
+    An origin knows of an execution that was repeated (`settings.retries`) by the id of the first.
+    """
     return [
-        *tell(ending.told.origin, end_of(ending.execution_id, event)),
+        *tell(ending.told.origin, end_of(ending.told.first or ending.execution_id, event)),
         *_error_workflow(ending, event, links),
     ]
 

@@ -14,6 +14,7 @@ from domain.effects import EffectClass, ItemResult
 Item = dict[str, Any]
 Items = list[Item]
 Source = tuple[str, int, str, str]
+Verdict = Literal["happened", "run_again", "fail"]
 Reply = Literal["none", "result", "when_done", "with_node"]
 
 
@@ -50,11 +51,16 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     error_workflow: str | None = None
     depth: int = 0
     retry_of: str | None = None
+    first: str | None = None
 
 
 class ExecutionQueued(Event, frozen=True):
     """`depth`: how many executions stand above it (sub-workflows, error workflows); `error_workflow`: what starts if
-    it fails, as the version said when it was queued."""
+    it fails, as the version said when it was queued.
+
+    `retry_of`: the execution that this one repeats, or goes on with; `retry_count`: how many repeats led here.
+    `first`: the first of these, which its origin knows. `begin_at`: it begins at that time, not before.
+    """
 
     workflow_id: str
     workflow_version: int
@@ -69,10 +75,13 @@ class ExecutionQueued(Event, frozen=True):
     origin: Origin | None = None
     depth: int = 0
     error_workflow: str | None = None
+    retry_count: int = 0
+    begin_at: int | None = None
+    first: str | None = None
 
     @property
     def told(self) -> Told:
-        return Told(self.origin, self.error_workflow, self.depth, self.retry_of)
+        return Told(self.origin, self.error_workflow, self.depth, self.retry_of, self.first)
 
 
 class ExecutionStarted(Event, frozen=True):
@@ -109,12 +118,16 @@ class AttemptConcluded(Event, frozen=True):
 
 
 class RetryScheduled(Event, frozen=True):
-    """The items of a run that failed are tried again at `due`."""
+    """The items of a run that failed are tried again at `due`; of a run without effects: all of it.
+
+    `system`: the system failed, not the node; the node's own tries are not used up.
+    """
 
     node: str
     run: int
     due: int
     indexes: list[int]
+    system: bool = False
 
 
 class NodeWaiting(Event, frozen=True):
@@ -159,13 +172,17 @@ class ChildConcluded(Event, frozen=True):
 
 
 class NodeCompleted(Event, frozen=True):
-    """A run ended well; `outputs` per port (ports without items left out)."""
+    """A run ended well; `outputs` per port (ports without items left out).
+
+    `taken`: it ran in the execution that this one goes on with; its recorded output was taken over.
+    """
 
     node: str
     run: int
     outputs: dict[str, Items]
     sources: list[Source] = []
     attempts: int = 0
+    taken: bool = False
 
 
 class NodeFailed(Event, frozen=True):
@@ -179,13 +196,27 @@ class NodeFailed(Event, frozen=True):
 
 
 class NodeOutcomeUnknown(Event, frozen=True):
-    """An unsafe attempt may or may not have happened. `asked`: a person's verdict is waited for."""
+    """An unsafe attempt may or may not have happened. `asked`: a person's verdict is waited for.
+
+    `waiting_for`: all items of the run that wait for one now.
+    """
 
     node: str
     run: int
     attempt: int
     indexes: list[int]
     asked: bool = False
+    waiting_for: list[int] = []
+
+
+class VerdictGiven(Event, frozen=True):
+    """A person said what became of these items; what follows from it are events of its own. `left` still wait."""
+
+    node: str
+    run: int
+    verdict: Verdict
+    indexes: list[int]
+    left: list[int] = []
 
 
 class NodeCancelled(Event, frozen=True):
@@ -213,6 +244,18 @@ class ExecutionParked(Event, frozen=True):
 class ExecutionResumed(Event, frozen=True):
     at: int
     deadline: int | None = None
+
+
+class ExecutionRecovered(Event, frozen=True):
+    """The system failed and the execution goes on: what was interrupted is done again (`reason`: why).
+
+    `count`: how often so far; `in_a_row`: how often since anything was finished, which has a limit.
+    """
+
+    at: int
+    reason: str
+    count: int
+    in_a_row: int
 
 
 class ExecutionCompleted(Event, frozen=True):
@@ -247,10 +290,12 @@ ExecutionEvent = (
     | NodeCompleted
     | NodeFailed
     | NodeOutcomeUnknown
+    | VerdictGiven
     | NodeCancelled
     | ResponseGiven
     | ExecutionParked
     | ExecutionResumed
+    | ExecutionRecovered
     | ExecutionCompleted
     | ExecutionFailed
     | ExecutionCancelled

@@ -15,6 +15,7 @@ from domain.execution.events import (
     ExecutionFailed,
     ExecutionParked,
     ExecutionQueued,
+    ExecutionRecovered,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionTimedOut,
@@ -26,6 +27,7 @@ from domain.execution.events import (
     NodeWaiting,
     ResponseGiven,
     RetryScheduled,
+    VerdictGiven,
 )
 from domain.execution.gathering import deliver, look, loop_finished
 from domain.execution.state import (
@@ -40,6 +42,7 @@ from domain.execution.state import (
     Delivery,
     EffectRun,
     Execution,
+    Held,
     Ready,
     RunKey,
     Waiting,
@@ -73,14 +76,14 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
             _node_attempted(state, event, graph)
         case ExecutionQueued():
             _queued(state, event)
-        case ExecutionStarted():
-            state.status = RUNNING
-            state.started_at = event.started_at
-            state.deadline = event.deadline
+        case ExecutionStarted() | ExecutionParked() | ExecutionResumed() | ExecutionRecovered():
+            _moved(state, event)
         case ExecutionCompleted():
             _close(state, COMPLETED)
         case ResponseGiven():
             state.responded = True
+        case VerdictGiven():
+            pass  # what follows from it are events of their own
         case AttemptConcluded():
             _attempt_concluded(state, event, graph)
         case RetryScheduled():
@@ -97,16 +100,9 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
         case ChildConcluded():
             _child_concluded(state, event, graph)
         case NodeFailed():
-            _finished(state, _node(graph, event.node), event.run)
+            _finished(state, graph, _node(graph, event.node), event.run)
         case NodeCancelled():
             _node_cancelled(state, event, graph)
-        case ExecutionParked():
-            state.status = WAITING
-            state.parked_at = event.at
-        case ExecutionResumed():
-            state.status = RUNNING
-            state.parked_at = None
-            state.deadline = event.deadline
         case ExecutionFailed():
             _close(state, FAILED)
         case ExecutionCancelled():
@@ -115,6 +111,23 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
             _close(state, TIMEOUT)
         case _:
             assert_never(event)
+
+
+def _moved(state: Execution, event: ExecutionStarted | ExecutionParked | ExecutionResumed | ExecutionRecovered) -> None:
+    match event:
+        case ExecutionStarted():
+            state.status = RUNNING
+            state.started_at = event.started_at
+            state.deadline = event.deadline
+        case ExecutionParked():
+            state.status = WAITING
+            state.parked_at = event.at
+        case ExecutionResumed():
+            state.status = RUNNING
+            state.parked_at = None
+            state.deadline = event.deadline
+        case ExecutionRecovered():
+            state.recoveries, state.setbacks = event.count, event.in_a_row
 
 
 def _node(graph: Graph, node: str) -> Node:
@@ -135,6 +148,8 @@ def _queued(state: Execution, event: ExecutionQueued) -> None:
     state.fingerprint = event.fingerprint
     state.reply = event.reply
     state.told = event.told
+    state.retry_count = event.retry_count
+    state.begin_at = event.begin_at
 
 
 def _taken(state: Execution, key: RunKey) -> Ready:
@@ -147,16 +162,19 @@ def _taken(state: Execution, key: RunKey) -> Ready:
             else:
                 queue.popleft()
             if state.computing == key:
-                state.computing = None
+                state.computing = state.computing_until = None
+            if state.held is not None and state.held[:2] == key:
+                state.held = None
             return ready
     raise ImpossibleHistory(f"run {key[1]} of node number {key[0]} is not in the queue")
 
 
-def _finished(state: Execution, node: Node, run: int) -> None:
+def _finished(state: Execution, graph: Graph, node: Node, run: int) -> None:
     """A run that was queued, under way or parked is no more."""
     key = (node.index, run)
     if node.kind == "trigger":
-        state.items = None
+        if state.retry_count + 1 >= graph.document.settings.retries.attempts:
+            state.items = None
         state.runs[node.index] = 1
         state.run_count += 1
     elif (
@@ -170,7 +188,8 @@ def _finished(state: Execution, node: Node, run: int) -> None:
 def _node_completed(state: Execution, event: NodeCompleted, graph: Graph) -> None:
     node = _node(graph, event.node)
     outputs = event.outputs
-    _finished(state, node, event.run)
+    _finished(state, graph, node, event.run)
+    state.setbacks = 0
     state.last = (node.index, outputs)
     if node.referenced:
         state.outputs[node.index] = outputs
@@ -222,12 +241,18 @@ def _attempt_concluded(state: Execution, event: AttemptConcluded, graph: Graph) 
         return
     run = _run(state, graph, event.node, event.run)
     run.settled.update((result.index, result) for result in event.results)
+    if any(result.error is None for result in event.results):
+        state.setbacks = 0
     run.in_flight = _without(run.in_flight, run.settled)
     run.retry = _without(run.retry, run.settled)
     run.asked = _without(run.asked, run.settled)
 
 
 def _retry_scheduled(state: Execution, event: RetryScheduled, graph: Graph) -> None:
+    node = _node(graph, event.node)
+    if node.kind != "effect":
+        _hold(state, node.index, event)
+        return
     run = _run(state, graph, event.node, event.run)
     for index in event.indexes:
         run.settled.pop(index, None)
@@ -235,7 +260,18 @@ def _retry_scheduled(state: Execution, event: RetryScheduled, graph: Graph) -> N
     run.asked = _without(run.asked, event.indexes)
     run.retry = sorted({*run.retry, *event.indexes})
     run.retry_due = event.due
-    run.retries += 1
+    run.retries += not event.system
+
+
+def _hold(state: Execution, node: int, event: RetryScheduled) -> None:
+    """A run without effects failed: it keeps its place in the queue."""
+    key = (node, event.run)
+    if not any((ready.node, ready.run) == key for ready in state.queue):
+        raise ImpossibleHistory(f"run {event.run} of node {event.node!r} is not in the queue")
+    retries = state.held.retries if state.held is not None and state.held[:2] == key else 0
+    state.held = Held(*key, retries + (not event.system), event.due)
+    if state.computing == key:
+        state.computing = state.computing_until = None
 
 
 def _outcome_unknown(state: Execution, event: NodeOutcomeUnknown, graph: Graph) -> None:
@@ -289,7 +325,7 @@ def _node_cancelled(state: Execution, event: NodeCancelled, graph: Graph) -> Non
     if run is not None and run.in_flight:
         _abandon(run)
     else:
-        _finished(state, node, event.run)
+        _finished(state, graph, node, event.run)
 
 
 def _close(state: Execution, status: str) -> None:
@@ -297,7 +333,8 @@ def _close(state: Execution, status: str) -> None:
     state.items = None
     state.last = None
     state.parked_at = None
-    state.computing = None
+    state.computing = state.computing_until = None
+    state.held = None
     state.queue.clear()
     state.runs = {}
     state.waits = {}

@@ -11,19 +11,29 @@ import msgspec
 from domain.effects import EffectClass, ItemResult
 from domain.errors import ImpossibleHistory
 from domain.execution.events import ErrorInfo, Items, Source, Told
-from domain.execution.state import ChildEnd, ChildRun, Delivery, EffectRun, Execution, LoopHold, Ready, Waiting
+from domain.execution.state import (
+    ChildEnd,
+    ChildRun,
+    Delivery,
+    EffectRun,
+    Execution,
+    Held,
+    LoopHold,
+    Ready,
+    Waiting,
+)
 from domain.workflow.graph import Graph
 
 _VERSION = 1
 
-Held = tuple[Source, int]
+Packed = tuple[Source, int]
 """A delivery: its source, and the number of its item list."""
 
 
 class _EffectRun(msgspec.Struct, array_like=True):
     node: int
     run: int
-    delivery: Held
+    delivery: Packed
     attempt: int
     effect_class: EffectClass
     in_flight: list[int]
@@ -39,7 +49,7 @@ class _EffectRun(msgspec.Struct, array_like=True):
 class _ChildRun(msgspec.Struct, array_like=True):
     node: int
     run: int
-    delivery: Held
+    delivery: Packed
     awaited: bool
     due: int | None
     next: int
@@ -49,10 +59,10 @@ class _ChildRun(msgspec.Struct, array_like=True):
 
 class _Loop(msgspec.Struct, array_like=True):
     node: int
-    entries: list[Held]
-    current: Held | None
+    entries: list[Packed]
+    current: Packed | None
     offset: int
-    collected: list[Held]
+    collected: list[Packed]
     out: bool
     queued: bool
 
@@ -76,10 +86,10 @@ class _Snapshot(msgspec.Struct, array_like=True):
     run_count: int
     items: int | None
     runs: dict[int, int]
-    queue: list[tuple[int, int, list[Held]]]
+    queue: list[tuple[int, int, list[Packed]]]
     effects: list[_EffectRun]
-    waits: list[tuple[int, int, int | None, Held]]
-    merges: list[tuple[int, dict[str, list[Held]]]]
+    waits: list[tuple[int, int, int | None, Packed]]
+    merges: list[tuple[int, dict[str, list[Packed]]]]
     loops: list[_Loop]
     outputs: list[tuple[int, dict[str, int]]]
     last: tuple[int, dict[str, int]] | None
@@ -87,6 +97,11 @@ class _Snapshot(msgspec.Struct, array_like=True):
     traced: list[tuple[int, int, dict[str, int]]] = []
     told: Told = Told()
     children: list[_ChildRun] = []
+    begin_at: int | None = None
+    retry_count: int = 0
+    recoveries: int = 0
+    setbacks: int = 0
+    held: Held | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -107,10 +122,10 @@ class _Lists:
             self.lists.append(items)
         return number
 
-    def held(self, delivery: Delivery) -> Held:
+    def held(self, delivery: Delivery) -> Packed:
         return delivery.source, self.number(delivery.items)
 
-    def many(self, deliveries: list[Delivery] | tuple[Delivery, ...]) -> list[Held]:
+    def many(self, deliveries: list[Delivery] | tuple[Delivery, ...]) -> list[Packed]:
         return [self.held(delivery) for delivery in deliveries]
 
     def ports(self, outputs: dict[str, Items]) -> dict[str, int]:
@@ -157,6 +172,11 @@ def snapshot(state: Execution) -> bytes:
             lists=lists.lists,
             told=state.told,
             children=[_packed_children(state.children[key], lists) for key in sorted(state.children)],
+            begin_at=state.begin_at,
+            retry_count=state.retry_count,
+            recoveries=state.recoveries,
+            setbacks=state.setbacks,
+            held=state.held,
         )
     )
 
@@ -221,7 +241,7 @@ def restore(data: bytes, graph: Graph) -> Execution:
 def _restored(packed: _Snapshot, graph: Graph) -> Execution:
     lists = packed.lists
 
-    def held(pair: Held) -> Delivery:
+    def held(pair: Packed) -> Delivery:
         return Delivery(pair[0], lists[pair[1]])
 
     def ports(numbers: dict[str, int]) -> dict[str, Items]:
@@ -257,6 +277,7 @@ def _restored(packed: _Snapshot, graph: Graph) -> Execution:
 _PLAIN = (
     "workflow_id", "workflow_version", "trigger_node", "trigger_type", "priority", "fingerprint", "reply", "queued_at",
     "status", "started_at", "deadline", "parked_at", "responded", "run_count", "told",
+    "begin_at", "retry_count", "recoveries", "setbacks", "held",
 )  # fmt: skip
 
 

@@ -47,6 +47,16 @@ class Waiting(NamedTuple):
     delivery: Delivery
 
 
+class Held(NamedTuple):
+    """A run without effects that failed: it stays first of its kind in the queue and is done again at `due`.
+    `retries`: how often its node's policy has decided that."""
+
+    node: int
+    run: int
+    retries: int
+    due: int
+
+
 class EffectRun:
     """A run whose effects are under way, to be tried again, or asked about. Item numbers refer to the delivery.
 
@@ -155,13 +165,15 @@ MergeHold = dict[str, list[Delivery]]
 class Execution:
     """One execution. `outputs`: of the newest finished run of the nodes that some expression names; `traced`: of every
     run of those whose `.item` some expression asks for; `last`: of the run that finished last. `computing`: a hint, not
-    part of the history: this run was sent to the compute pool."""
+    part of the history: this run was sent to the compute pool; `computing_until`: when that must be over. `items`:
+    what it starts with, until it has begun (to the end where it may be repeated). `recoveries`: how often it went on
+    after a failure of the system, `setbacks`: how often since anything was finished."""
 
     __slots__ = (
-        "children", "computing", "deadline", "effects", "fingerprint", "id", "items", "last", "loops", "merges",
-        "outputs", "parked_at", "priority", "queue", "queued_at", "reply", "responded", "run_count", "runs",
-        "started_at", "status", "told", "traced", "trigger_node", "trigger_type", "waits", "workflow_id",
-        "workflow_version",
+        "begin_at", "children", "computing", "computing_until", "deadline", "effects", "fingerprint", "held",
+        "id", "items", "last", "loops", "merges", "outputs", "parked_at", "priority", "queue", "queued_at",
+        "recoveries", "reply", "responded", "retry_count", "run_count", "runs", "setbacks", "started_at",
+        "status", "told", "traced", "trigger_node", "trigger_type", "waits", "workflow_id", "workflow_version",
     )  # fmt: skip
 
     def __init__(self, execution_id: str) -> None:
@@ -175,6 +187,10 @@ class Execution:
         self.reply: str = "none"
         self.told = Told()
         self.queued_at = 0
+        self.begin_at: int | None = None
+        self.retry_count = 0
+        self.recoveries = 0
+        self.setbacks = 0
         self.status: str = QUEUED
         self.started_at = 0
         self.deadline: int | None = None
@@ -192,7 +208,9 @@ class Execution:
         self.traced: dict[RunKey, dict[str, Items]] = {}
         self.last: tuple[int, dict[str, Items]] | None = None
         self.responded = False
+        self.held: Held | None = None
         self.computing: RunKey | None = None
+        self.computing_until: int | None = None
 
     def copy(self) -> "Execution":
         """A copy to decide on: containers are new, what they hold is shared unless it changes in place."""
@@ -244,10 +262,12 @@ class Execution:
     def next_due(self) -> int | None:
         """When time has to be passed to it next; 0: at once."""
         if self.status == QUEUED:
-            return None
-        if self.queue and self.computing is None:
+            return self.begin_at
+        held = self.held.due if self.held is not None and self.computing is None else None
+        if self.queue and self.computing is None and held is None:
             return 0
-        dues = [waiting.due for waiting in self.waits.values() if waiting.due is not None]
+        dues = [due for due in (held, self.computing_until) if due is not None]
+        dues += [waiting.due for waiting in self.waits.values() if waiting.due is not None]
         for children in self.children.values():
             if not children.open:
                 return 0  # there are more to start

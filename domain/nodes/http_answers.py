@@ -1,7 +1,6 @@
 """What a node puts out for the answer of an HTTP server."""
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ from domain.execution.events import Item, Items
 from domain.nodes.failures import NodeFailure
 from domain.nodes.http_pages import items_of
 from domain.nodes.parameters import Parameters
+from domain.nodes.retry_after import retry_after_seconds
 
 _RETRIABLE = frozenset({408, 425, 429})
 _EXCERPT = 300
@@ -35,7 +35,7 @@ class Answers:
                 "http_status",
                 f"the server answered {status}: {_excerpt(body)}",
                 retriable=status in _RETRIABLE or status >= 500,
-                retry_after_seconds=_retry_after(headers),
+                retry_after_seconds=retry_after_seconds(headers),
             )
         if self._paged:
             bodies = [*value.get("earlier", []), body]
@@ -76,16 +76,3 @@ def _excerpt(body: Any) -> str:
     text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
     text = " ".join(text[: 4 * _EXCERPT].split())
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
-
-
-def _retry_after(headers: dict[str, Any]) -> float | None:
-    """Seconds, where the server gave seconds, or a date and its own clock's date."""
-    given = {name.lower(): value.strip() for name, value in headers.items() if isinstance(value, str)}
-    wanted = given.get("retry-after", "")
-    if wanted.isdecimal():
-        return min(float(wanted), _LONGEST_WAIT)
-    try:
-        seconds = (parsedate_to_datetime(wanted) - parsedate_to_datetime(given.get("date", ""))).total_seconds()
-    except (ValueError, TypeError):
-        return None
-    return max(0.0, min(seconds, _LONGEST_WAIT))

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from domain.errors import InvalidDocument
+from domain.retries import RetryPolicy
 from domain.workflow.fields import Fields, Problems, check_bounds, kind_of
+from domain.workflow.retry_fields import NO_REPEAT, execution_retries, node_retry
 
 MAX_NODES = 1_000
 MAX_CONNECTIONS = 5_000
@@ -22,19 +24,10 @@ MAX_TIMEOUT_SECONDS = 30 * 86_400
 
 OnError = Literal["fail", "continue", "error_output"]
 OnUnknownOutcome = Literal["fail", "retry", "ask"]
-Backoff = Literal["fixed", "exponential"]
-
-
-class RetryPolicy(msgspec.Struct, frozen=True):
-    """`attempts` counts all tries. The first wait is `delay_seconds`; `exponential` doubles it each time."""
-
-    attempts: int = 1
-    delay_seconds: float = 1.0
-    backoff: Backoff = "fixed"
 
 
 class NodeDocument(msgspec.Struct, frozen=True):
-    """One node. `timeout_seconds` is for one effect; None takes the node type's own."""
+    """One node. `timeout_seconds` is for one effect, or one run in the compute pool; None takes the node type's own."""
 
     id: str
     type: str
@@ -68,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     timeout_seconds: float = 300.0
     priority: Literal["low", "normal", "high"] = "normal"
     error_workflow: str | None = None
+    retries: RetryPolicy = NO_REPEAT
 
 
 class WorkflowDocument(msgspec.Struct, frozen=True):
@@ -123,7 +117,7 @@ def _node(value: dict[str, Any], path: str, problems: Problems) -> NodeDocument:
         disabled=fields.flag("disabled"),
         credentials=_credentials(fields),
         type_version=fields.integer("type_version", 1, minimum=1, maximum=1_000),
-        retry=_retry(fields, problems),
+        retry=node_retry(fields, problems),
         timeout_seconds=fields.number("timeout_seconds", None, minimum=0.001, maximum=86_400),
         on_error=cast(OnError, fields.choice("on_error", "fail", ("fail", "continue", "error_output"))),
         on_unknown_outcome=cast(
@@ -153,20 +147,6 @@ def _credentials(fields: Fields) -> str | dict[str, str] | None:
         return value
     fields.wrong("credentials", "credentials must be a credential's id, or an object of such ids")
     return None
-
-
-def _retry(fields: Fields, problems: Problems) -> RetryPolicy:
-    if not fields.given("retry"):
-        fields.any("retry")
-        return RetryPolicy()
-    retry = Fields(fields.object("retry"), fields.at("retry"), problems, fields.owner)
-    policy = RetryPolicy(
-        attempts=retry.integer("attempts", 1, minimum=1, maximum=100),
-        delay_seconds=retry.number("delay_seconds", 1.0, minimum=0, maximum=86_400) or 0.0,
-        backoff=cast(Backoff, retry.choice("backoff", "fixed", ("fixed", "exponential"))),
-    )
-    retry.finish()
-    return policy
 
 
 def _connections(fields: Fields, problems: Problems) -> list[Connection]:
@@ -199,9 +179,8 @@ def _settings(fields: Fields, problems: Problems) -> Settings:
         timeout_seconds=value.number("timeout_seconds", 300.0, minimum=1, maximum=MAX_TIMEOUT_SECONDS) or 300.0,
         priority=cast(Any, value.choice("priority", "normal", ("low", "normal", "high"))),
         error_workflow=_workflow_id(value, "error_workflow"),
+        retries=execution_retries(value, problems),
     )
-    if value.integer("retries", 0, minimum=0, maximum=100):
-        value.wrong("retries", "retrying whole executions is not available yet; leave it out or give 0")
     value.finish()
     return settings
 

@@ -9,6 +9,7 @@ from projections.facts import (
     ExecutionFailed,
     ExecutionParked,
     ExecutionQueued,
+    ExecutionRecovered,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionTimedOut,
@@ -18,7 +19,7 @@ from projections.facts import (
 )
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 1
+VERSION = 2
 
 EXECUTIONS = Table(
     name="executions",
@@ -35,6 +36,8 @@ EXECUTIONS = Table(
         "priority": "text",
         "fingerprint": "text",
         "retry_of": "uuid",
+        "retry_count": "integer",
+        "recoveries": "integer",
         "input": "json",
         "output": "json",
         "error": "json",
@@ -43,6 +46,7 @@ EXECUTIONS = Table(
         "completed_at": "time",
         "stream_version": "bigint",
     },
+    defaults={"recoveries": 0},
     months=True,
     family=2,
 )
@@ -84,6 +88,7 @@ def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Va
         "priority": text(event.priority),
         "fingerprint": text(event.fingerprint),
         "retry_of": event.retry_of,
+        "retry_count": event.retry_count,
         "input": payload(event.items, "items", blobs),
     }
 
@@ -96,6 +101,8 @@ def _change(values: Values, event: Any, blobs: dict[str, str], time: int) -> Non
             values["status"] = "waiting"
         case ExecutionResumed():
             values["status"] = "running"
+        case ExecutionRecovered():
+            values["recoveries"] = event.count
         case ExecutionFailed():
             values.update(status="failed", completed_at=time, error=str(event.error, "utf-8"))
         case ExecutionTimedOut():

@@ -23,6 +23,8 @@ class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
     trigger_node: str
     priority: str
     retry_of: str | None
+    retry_count: int
+    recoveries: int
     error: str | None
     queued_at: datetime
     started_at: datetime | None
@@ -66,6 +68,14 @@ async def find_fingerprint(connection: Connection, workspace_id: str, execution_
         return None
     found: str | None = await connection.fetchval(_SQL["find_fingerprint"], execution, workspace)
     return found
+
+
+async def list_repeats(connection: Connection, workspace_id: str, execution_id: str) -> list[str]:
+    """The executions that repeat this one or go on with it, oldest first, at most a hundred."""
+    workspace, execution = as_uuid(workspace_id), as_uuid(execution_id)
+    if workspace is None or execution is None:
+        return []
+    return [row["id"] for row in await connection.fetch(_SQL["list_repeats"], execution, workspace)]
 
 
 async def list_executions(

@@ -11,6 +11,8 @@ CREATE TABLE executions (
     priority text NOT NULL,
     fingerprint text NOT NULL,
     retry_of uuid,
+    retry_count integer NOT NULL,
+    recoveries integer NOT NULL DEFAULT 0,
     input json,
     output json,
     error json,
@@ -23,4 +25,5 @@ CREATE TABLE executions (
 CREATE INDEX executions_by_workspace ON executions (workspace_id, queued_at DESC, id DESC);
 CREATE INDEX executions_by_workflow ON executions (workflow_id, queued_at DESC, id DESC);
 -- What is not completed is rare and looked for; executions that complete in one commit never enter this index.
+CREATE INDEX executions_by_repeated ON executions (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX executions_not_completed ON executions (workspace_id, queued_at DESC, id DESC) WHERE status <> 'completed';

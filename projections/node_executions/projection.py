@@ -19,12 +19,13 @@ from projections.facts import (
     NodeOutcomeUnknown,
     NodeWaiting,
     RetryScheduled,
+    VerdictGiven,
     payload,
     text,
 )
 from projections.operations import Insert, Key, Operation, Table, Upsert, Values
 
-VERSION = 1
+VERSION = 2
 
 NODE_EXECUTIONS = Table(
     name="node_executions",
@@ -40,10 +41,13 @@ NODE_EXECUTIONS = Table(
         "sources": "json",
         "output": "json",
         "error": "json",
+        "asked": "json",
+        "taken": "boolean",
+        "ended_seq": "bigint",
         "started_at": "time",
         "completed_at": "time",
     },
-    defaults={"attempts": 0},
+    defaults={"attempts": 0, "taken": False},
     lasting=frozenset({"seq", "started_at"}),
     months=True,
     family=2,
@@ -66,6 +70,8 @@ def project(commit: Commit) -> list[Operation]:
             continue
         values = row(event, commit.time, blobs)
         values["seq"] = version
+        if type(event) is NodeCompleted:
+            values["ended_seq"] = version
         key = (queued_at, execution, text(event.node), event.run)
         if begins and key not in seen:
             seen.add(key)
@@ -96,9 +102,12 @@ def _completed(event: NodeCompleted, at: int, blobs: dict[str, str]) -> Values:
     values = {
         "status": "completed",
         "output": payload(event.outputs, "outputs", blobs),
+        "asked": None,
         "started_at": at,
         "completed_at": at,
     }
+    if event.taken:
+        values["taken"] = True
     return _ended(values, event)
 
 
@@ -107,6 +116,7 @@ def _failed(event: NodeFailed, at: int, _: dict[str, str]) -> Values:
         # A run that ends because nobody knows what became of its effect keeps saying so.
         "status": "outcome_unknown" if event.error.code == "outcome_unknown" else "failed",
         "error": _encode(event.error).decode(),
+        "asked": None,
         "started_at": at,
         "completed_at": at,
     }
@@ -114,11 +124,18 @@ def _failed(event: NodeFailed, at: int, _: dict[str, str]) -> Values:
 
 
 def _outcome_unknown(event: NodeOutcomeUnknown, at: int, _: dict[str, str]) -> Values:
-    return {"status": "outcome_unknown", "attempts": event.attempt, "started_at": at, "completed_at": None}
+    values = {"status": "outcome_unknown", "attempts": event.attempt, "started_at": at, "completed_at": None}
+    if event.waiting_for:
+        values["asked"] = _encode(event.waiting_for).decode()
+    return values
+
+
+def _verdict_given(event: VerdictGiven, _at: int, _: dict[str, str]) -> Values:
+    return {"asked": _encode(event.left).decode() if event.left else None}
 
 
 def _cancelled(_event: NodeCancelled, at: int, _: dict[str, str]) -> Values:
-    return {"status": "cancelled", "completed_at": at}
+    return {"status": "cancelled", "completed_at": at, "asked": None}
 
 
 def _ended(values: Values, event: NodeCompleted | NodeFailed) -> Values:
@@ -143,5 +160,6 @@ _ROWS: dict[type, Callable[[Any, int, dict[str, str]], Values]] = {
     NodeCompleted: _completed,
     NodeFailed: _failed,
     NodeOutcomeUnknown: _outcome_unknown,
+    VerdictGiven: _verdict_given,
     NodeCancelled: _cancelled,
 }

@@ -9,6 +9,9 @@ CREATE TABLE node_executions (
     sources json,
     output json,
     error json,
+    asked json,
+    taken boolean NOT NULL DEFAULT false,
+    ended_seq bigint,
     started_at timestamptz,
     completed_at timestamptz,
     PRIMARY KEY (queued_at, execution_id, node_id, run)

@@ -49,6 +49,8 @@ def summary(row: ExecutionSummary) -> dict[str, Any]:
         "trigger_type": row.trigger_type,
         "priority": row.priority,
         "retry_of": row.retry_of,
+        "retry_count": row.retry_count,
+        "recoveries": row.recoveries,
         "error": raw(row.error),
         "queued_at": time_text(row.queued_at),
         "started_at": time_text(row.started_at),
@@ -71,6 +73,7 @@ class ExecutionsView:
             nodes += await self._skipped(row, {run.node_id for run in runs})
         shown = summary(row)
         shown |= {
+            "retries": await self._reads.repeats(workspace, row.id),
             "trigger_node": row.trigger_node,
             "input": raw(texts[0]),
             "output": raw(texts[1]),
@@ -83,7 +86,7 @@ class ExecutionsView:
         if document is None:
             return []
         return [
-            _view(node.id, 0, "skipped", 0, {}, None, None, None, None)
+            _view(node.id, 0, "skipped", 0, {}, None, None, None, None, None, False)
             for node in _decode_nodes(document).nodes
             if node.id not in ran
         ]
@@ -102,6 +105,8 @@ def _node_views(runs: Sequence[NodeExecutionRow], outputs: Sequence[Ports | None
             raw(run.error),
             run.started_at,
             run.completed_at,
+            raw(run.asked),
+            run.taken,
         )
         for run, ports in zip(runs, outputs, strict=True)
     ]
@@ -117,6 +122,8 @@ def _view(
     error: msgspec.Raw | None,
     started_at: datetime | None,
     completed_at: datetime | None,
+    asked: msgspec.Raw | None,
+    taken: bool,
 ) -> dict[str, Any]:
     return {
         "node_id": node_id,
@@ -126,6 +133,8 @@ def _view(
         "input": given,
         "output": output,
         "error": error,
+        "asked": asked,
+        "taken": taken,
         "started_at": time_text(started_at),
         "completed_at": time_text(completed_at),
     }

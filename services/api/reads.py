@@ -128,6 +128,10 @@ class Reads:
         """The fingerprint of the request that made this execution; None: not (yet) in the read model."""
         return await executions.find_fingerprint(self.pool, workspace, execution_id)
 
+    async def repeats(self, workspace: str, execution_id: str) -> list[str]:
+        """The executions that repeat this one, or go on with it."""
+        return await executions.list_repeats(self.pool, workspace, execution_id)
+
     async def node_runs(self, workspace: str, execution: ExecutionRow) -> list[NodeExecutionRow]:
         return await node_executions.list_node_executions(self.pool, workspace, execution.id, execution.queued_at)
 

@@ -24,6 +24,7 @@ _MAY_FOLLOW: dict[str, frozenset[str | None]] = {
     "execution.started": frozenset({"queued"}),
     "execution.parked": frozenset({"running"}),
     "execution.resumed": frozenset({"waiting"}),
+    "execution.recovered": frozenset({"running", "waiting"}),
     "execution.completed": frozenset({"running", "waiting"}),
     "execution.failed": frozenset({"queued", "running", "waiting"}),
     "execution.cancelled": frozenset({"queued", "running", "waiting"}),
@@ -34,7 +35,7 @@ _MAY_FOLLOW: dict[str, frozenset[str | None]] = {
 _WHILE_OPEN: frozenset[str | None] = frozenset({"queued", "running", "waiting"})
 _AT_ANY_TIME = _WHILE_OPEN | set(_ENDS.values())
 _AFTER_THE_END = frozenset({"execution.attempt_concluded", "execution.node_outcome_unknown"})
-_NODE_EVENTS = {
+_NODE_EVENTS: dict[str, str | None] = {
     "execution.node_attempted": "running",
     "execution.node_waiting": "waiting",
     "execution.children_started": "running",
@@ -43,6 +44,7 @@ _NODE_EVENTS = {
     "execution.node_failed": "failed",
     "execution.node_outcome_unknown": "outcome_unknown",
     "execution.node_cancelled": "cancelled",
+    "execution.verdict_given": None,
 }
 _FINAL_NODE = frozenset({"completed", "failed", "cancelled"})
 
@@ -155,6 +157,8 @@ class ExecutionHistory:
         elif kind == "execution.response_given":
             body = {"body_blob": blobs["body"]} if "body" in blobs else {"body": data.get("body")}
             row["response"] = digest({"status": data["status"], "headers": data["headers"], **body})
+        elif kind == "execution.recovered":
+            row["recoveries"] = data["count"]
         elif kind in _ENDS:
             self.ended[key] = self.ended.get(key, 0) + 1
             row.update(status=_ENDS[kind], completed_at=time)
@@ -172,12 +176,20 @@ class ExecutionHistory:
             begun = None if kind == "execution.node_cancelled" else at
             row = self.nodes[name] = {
                 "seq": version, "status": "", "attempts": 0, "sources": None, "output": None, "error": None,
-                "started_at": begun, "completed_at": None,
+                "asked": None, "taken": False, "ended_seq": None, "started_at": begun, "completed_at": None,
             }  # fmt: skip
         elif row["status"] in _FINAL_NODE and kind != "execution.node_outcome_unknown":
             where = f"{commit['stream']} version {version}"
             self._report("transition", where, f"{kind} of {data['node']}/{data['run']} follows {row['status']}")
-        row["status"] = _NODE_EVENTS[kind]
+        becomes = _NODE_EVENTS[kind]
+        if becomes is None:
+            row["asked"] = digest(data["left"]) if data.get("left") else None
+            return
+        row["status"] = becomes
+        if kind in ("execution.node_completed", "execution.node_cancelled"):
+            row["asked"] = None
+        elif data.get("waiting_for"):
+            row["asked"] = digest(data["waiting_for"])
         ends = kind in ("execution.node_completed", "execution.node_failed", "execution.node_cancelled")
         row["completed_at"] = at if ends else None
         attempts = data.get("attempt", data.get("attempts", 0))
@@ -187,7 +199,10 @@ class ExecutionHistory:
             row["sources"] = digest(data["sources"])
         if kind == "execution.node_completed":
             row["output"] = _payload(data, "outputs", blobs)
+            row["ended_seq"] = version
+            row["taken"] = data.get("taken", False)
         if kind == "execution.node_failed":
+            row["asked"] = None
             row["error"] = digest({"node_id": None, **data["error"]})
             if data["error"]["code"] == "outcome_unknown":
                 row["status"] = "outcome_unknown"
@@ -280,7 +295,8 @@ def _queued(commit: Row, data: Row, blobs: Row) -> Row:
         "workflow_version": data["workflow_version"], "status": "queued",
         "trigger_type": shown(data["trigger_type"]), "trigger_node": shown(data["trigger_node"]),
         "priority": shown(data.get("priority", "normal")), "fingerprint": shown(data.get("fingerprint", "")),
-        "retry_of": data.get("retry_of"), "input": _payload(data, "items", blobs), "output": None, "error": None,
+        "retry_of": data.get("retry_of"), "retry_count": data.get("retry_count", 0), "recoveries": 0,
+        "input": _payload(data, "items", blobs), "output": None, "error": None,
         "response": None, "started_at": None, "completed_at": None, "stream_version": commit["version"],
     }  # fmt: skip
 

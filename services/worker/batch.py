@@ -189,6 +189,7 @@ class Batch:
             return
         decision = self._decision(each.command, entry, each.stream, entry.workspace)
         if not decision.events:
+            entry.state = decision.state  # the same but for hints, such as what was sent to the compute pool
             self.decided.append(Decided(each.stream, entry, decision, 0))
             self._memory.unchanged(each.stream, entry, self._clock.now())
             return

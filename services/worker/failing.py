@@ -3,7 +3,7 @@
 from domain.decision import Decision, Outcome, rejected
 from domain.execution.children import all_cancellations
 from domain.execution.commands import StartExecution
-from domain.execution.course import ending_of
+from domain.execution.course import after_end
 from domain.execution.decider import evolve, fold
 from domain.execution.endings import Ending, consequences
 from domain.execution.events import ErrorInfo, ExecutionEvent, ExecutionFailed, ExecutionQueued
@@ -18,7 +18,7 @@ def failed_execution(
 ) -> Decision:
     """An open execution ends with its failure as the reason."""
     failed = ExecutionFailed(error=ErrorInfo(code=outcome.code, message=outcome.message), at=now)
-    told = [*all_cancellations(state), *consequences(ending_of(state, graph), failed, links)]
+    told = [*all_cancellations(state), *after_end(state, graph, failed, now, links)]
     return Decision([failed], evolve(state, failed, graph, execution_id=execution_id), outcome, commands=told)
 
 
@@ -45,6 +45,8 @@ def failed_start(
         fingerprint=command.fingerprint,
         reply=command.reply,
         retry_of=command.retry_of,
+        retry_count=command.retry_count,
+        first=command.first,
         origin=command.origin,
         depth=command.depth,
         error_workflow=graph.document.settings.error_workflow if graph else None,

@@ -232,7 +232,7 @@ class ExecutionLane:
     def settle(self, entry: Entry) -> None:
         state = entry.state
         entry.due = state.next_due
-        entry.queued = state.status == "queued"
+        entry.queued = state.status == "queued" and state.begin_at is None
         entry.parked = state.closed or state.dormant or (not state.under_way and state.status == "waiting")
         if entry.queued_at is None:
             entry.queued_at = state.queued_at

@@ -54,6 +54,15 @@ LOOP = document(
 ASKING = document(
     "asking", [node("start", "manual"), node("post", "http", HTTP, on_unknown_outcome="ask")], ["start -> post"]
 )
+READING_THEN_ASKING = document(
+    "reading, then asking",
+    [
+        node("start", "manual"),
+        node("get", "http", GET),
+        node("post", "http", HTTP, on_unknown_outcome="ask"),
+    ],
+    ["start -> get", "get -> post"],
+)
 CATCHING = document(
     "catching",
     [
@@ -133,6 +142,15 @@ def _asked_and_told(run: Run) -> None:
     run.do(GiveVerdict(node="post", run=0, verdict="happened", result={"status": 200, "body": {"id": 7}}))
 
 
+def _recovered_and_told(run: Run) -> None:
+    """Interrupted, then told item by item."""
+    run.start([{"n": 1}, {"n": 2}]).restart()
+    run.conclude("get", [ok(0, {"id": 1}), ok(1, {"id": 2})])
+    run.conclude("post", [failed(0, unknown=True), failed(1, unknown=True)])
+    run.do(GiveVerdict(node="post", run=0, verdict="run_again", items=[1]))
+    run.do(GiveVerdict(node="post", run=0, verdict="happened", result={"id": 7}, items=[0]))
+
+
 def _caught(run: Run) -> None:
     run.start([{"n": 1}, {"n": 2}])
     run.conclude("post", [ok(0, {}), failed(1, "http_status", retriable=False)])
@@ -155,6 +173,7 @@ def _calls(run: Run) -> None:
 
 
 SCENARIOS: dict[str, tuple[dict[str, Any], Callable[[Run], None]]] = {
+    "recovered-and-told": (READING_THEN_ASKING, _recovered_and_told),
     "order-small": (ORDER, _order_small),
     "order-retried": (ORDER, _order_retried),
     "fetch-resumed": (FETCH, _fetch_resumed),

@@ -42,7 +42,7 @@ class Machine:
                 self.status = "running"
             case kind if kind in TERMINAL:
                 self._end(event)
-            case "execution.response_given":
+            case "execution.response_given" | "execution.recovered":
                 self._open(event)
             case _:
                 self._run(event, data)
@@ -79,10 +79,13 @@ class Machine:
             case "execution.attempt_concluded":
                 self._need(before in {"attempt", "retry"} or bool(data.get("late")), event, f"concluded while {before}")
             case "execution.retry_scheduled":
-                self._need(before in {"attempt", "retry"}, event, f"a retry of a run that is {before}")
+                pure = before is None and not data["indexes"]
+                self._need(pure or before in {"attempt", "retry"}, event, f"a retry of a run that is {before}")
                 self.runs[run] = "retry"
             case "execution.node_outcome_unknown":
                 self._need(before == "attempt", event, f"unknown while {before}")
+            case "execution.verdict_given":
+                self._need(before in {"attempt", "retry"}, event, f"a verdict on a run that is {before}")
             case "execution.node_waiting":
                 self._need(before is None, event, f"waiting while {before}")
                 self.runs[run] = "waiting"

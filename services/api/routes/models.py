@@ -84,6 +84,8 @@ class NodeExecution(BaseModel):
     input: dict[str, list[dict[str, Any]]] | None = Field(description="Items per input port.")
     output: dict[str, list[dict[str, Any]]] | None = Field(description="Items per output port.")
     error: ExecutionError | None
+    asked: list[int] | None = Field(description="The numbers of the items that wait for a verdict (from 0).")
+    taken: bool = Field(description="It ran in the execution that this one goes on with; its output was taken over.")
     started_at: str | None
     completed_at: str | None
 
@@ -95,7 +97,9 @@ class ExecutionSummary(BaseModel):
     status: ExecutionStatus
     trigger_type: str
     priority: str
-    retry_of: str | None
+    retry_of: str | None = Field(description="The execution that this one repeats, or goes on with.")
+    retry_count: int = Field(description="How many repeats by `settings.retries` led here.")
+    recoveries: int = Field(description="How often it went on after a failure of the system itself.")
     error: ExecutionError | None
     queued_at: str
     started_at: str | None
@@ -104,6 +108,7 @@ class ExecutionSummary(BaseModel):
 
 class Execution(ExecutionSummary):
     trigger_node: str
+    retries: list[str] = Field(description="The executions that repeat this one, or go on with it.")
     input: list[dict[str, Any]] | None
     output: list[dict[str, Any]] | None
     node_executions: list[NodeExecution]

@@ -130,8 +130,37 @@ def test_what_is_no_workflow(document: Any) -> None:
     assert problems(document)
 
 
-def test_what_does_not_exist_yet_is_refused_and_not_ignored() -> None:
-    assert "not available yet" in problems({**MINIMAL, "settings": {"retries": 1}})["settings.retries"]
+def test_a_node_says_when_it_is_tried_again() -> None:
+    retry = {
+        "attempts": 4, "delay_seconds": 2, "backoff": "exponential", "max_delay_seconds": 10, "jitter": 0.5,
+        "on": ["timeout", 429, "500-599"],
+    }  # fmt: skip
+    parsed = parse_document(with_node(retry=retry)).nodes[0].retry
+    assert parsed == RetryPolicy(4, 2, "exponential", 10, 0.5, ("timeout", "429", "500-599"))
+    assert parse_document(with_node(retry={"attempts": 2, "on": "all"})).nodes[0].retry.on == ("all",)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("on", "Every Error"), ("on", [True]), ("on", ["600"]), ("on", ["599-500"]), ("on", [{}]), ("jitter", 2),
+     ("max_delay_seconds", -1), ("max_delay_seconds", 86_401), ("backoff", "linear")],
+)  # fmt: skip
+def test_a_retry_that_cannot_be_meant(field: str, value: Any) -> None:
+    assert f"nodes[0].retry.{field}" in problems(with_node(retry={field: value}))
+
+
+def test_whole_executions_are_repeated_only_where_the_settings_say_so() -> None:
+    def retries(value: Any) -> RetryPolicy:
+        return parse_document({**MINIMAL, "settings": {"retries": value}}).settings.retries
+
+    assert parse_document(MINIMAL).settings.retries.attempts == 1
+    assert retries(0).attempts == 1
+    assert retries(3) == RetryPolicy(4, 1.0, "exponential", on=("all",))
+    assert retries({"count": 2, "delay_seconds": 60, "backoff": "fixed", "on": ["timeout"]}) == RetryPolicy(
+        3, 60, "fixed", on=("timeout",)
+    )
+    assert "settings.retries" in problems({**MINIMAL, "settings": {"retries": "often"}})
+    assert "settings.retries.attempts" in problems({**MINIMAL, "settings": {"retries": {"attempts": 2}}})
 
 
 def test_sizes_are_bounded() -> None:

@@ -9,6 +9,7 @@ ENDS = {
     "execution.cancelled": "cancelled",
     "execution.timed_out": "timeout",
 }
+SYSTEM_RETRIES = 3
 OVER = frozenset({"completed", "failed", "cancelled"})
 """Phases of a run that is no more. The others: attempting, retrying, asked, waiting."""
 
@@ -61,6 +62,7 @@ class History:
         self.waits: list[Waited] = []
         self.ended_at: float | None = None
         self.fingerprint = ""
+        self.recoveries = 0
         self._begun: dict[str, int] = {}
         self._nodes = {node["id"]: node for node in document["nodes"]}
         self._judged = judged
@@ -101,6 +103,12 @@ class History:
     def _resumed(self, data: dict[str, Any], at: float) -> None:
         self._expect(self.status == "waiting", "resumed without being parked")
         self.status = "running"
+
+    def _recovered(self, data: dict[str, Any], at: float) -> None:
+        self._expect(self.status in {"running", "waiting"}, f"recovered in status {self.status}")
+        self.recoveries += 1
+        self._expect(data["count"] == self.recoveries, f"recovery {data['count']} after {self.recoveries - 1}")
+        self._expect(1 <= data["in_a_row"] <= SYSTEM_RETRIES, f"recovery {data['in_a_row']} in a row")
 
     def _end(self, status: str, at: float) -> None:
         left = [key for key, run in self.runs.items() if run.phase not in OVER]
@@ -157,6 +165,11 @@ class History:
 
     def _retry_scheduled(self, data: dict[str, Any], at: float) -> None:
         key = data["node"], data["run"]
+        if self._nodes[key[0]]["type"] != "http":
+            self._expect(not data["indexes"], f"{key}: items of a run without effects are tried again")
+            run = self.runs.get(key) or self._begin(key, "retrying")
+            self._expect(run.phase == "retrying", f"{key} is tried again though it is {run.phase}")
+            return
         run = self._running(key)
         policy = self._nodes[key[0]].get("on_unknown_outcome", "fail")
         for index in data["indexes"]:
@@ -165,6 +178,11 @@ class History:
             run.flying.discard(index)
             run.retry.add(index)
         run.phase = "retrying"
+
+    def _verdict_given(self, data: dict[str, Any], at: float) -> None:
+        key = data["node"], data["run"]
+        run = self._running(key)
+        self._expect(set(data["indexes"]) <= run.unknown, f"{key}: a verdict on items that are known")
 
     def _node_outcome_unknown(self, data: dict[str, Any], at: float) -> None:
         key = data["node"], data["run"]
