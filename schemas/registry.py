@@ -75,6 +75,7 @@ COMMANDS = Codec(
         Entry("execution.start", execution_commands.StartExecution),
         Entry("execution.cancel", execution_commands.CancelExecution),
         Entry("execution.give_verdict", execution_commands.GiveVerdict),
+        Entry("execution.resume_wait", execution_commands.ResumeWait),
         Entry("execution.conclude_child", execution_commands.ConcludeChild),
         Entry("execution.begin", execution_commands.Begin),
         Entry("execution.conclude_attempt", execution_commands.ConcludeAttempt),

@@ -73,6 +73,19 @@ class GiveVerdict(Command, frozen=True):
     items: list[int] | None = None
 
 
+class ResumeWait(Command, frozen=True):
+    """A resume link was used for a run of a wait node. `items`: of a webhook's call; `approved`: a person's word."""
+
+    node: str
+    run: int
+    kind: Literal["webhook", "approval"]
+    expires: int
+    method: str = ""
+    items: Items = []
+    approved: bool | None = None
+    comment: str = ""
+
+
 class ConcludeChild(Command, frozen=True):
     """How the execution ended that an item of a node run started. `status` refused: it never began."""
 
@@ -126,6 +139,7 @@ ExecutionCommand = (
     | CancelExecution
     | GiveVerdict
     | ConcludeChild
+    | ResumeWait
     | Begin
     | ConcludeAttempt
     | AttemptNotStarted

@@ -4,7 +4,9 @@ from functools import lru_cache
 
 import msgspec
 
+from domain.execution.calls import resume_facts
 from domain.execution.events import Items, Source
+from domain.execution.links import NO_LINKS, Links
 from domain.execution.runs import execution_facts, outputs_reader, perform, workflow_facts
 from domain.execution.state import Delivery, Execution
 from domain.expressions import Scope
@@ -35,10 +37,13 @@ _decode_job = msgspec.json.Decoder(_Job).decode
 _decode_result = msgspec.json.Decoder(_Result).decode
 
 
-def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None) -> bytes | None:
+def compute_job(
+    state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None, links: Links = NO_LINKS
+) -> bytes | None:
     """What the pool needs for the run of a Compute effect; None if that run does not wait any more (done, or the
     execution has ended since). `clock`: ms since 1970, for `$now`."""
     index = graph.by_id[node].index
+    now = state.started_at if clock is None else clock
     for ready in state.queue:
         if ready.node == index and ready.run == run:
             return _encode(
@@ -47,9 +52,9 @@ def compute_job(state: Execution, node: str, run: int, graph: Graph, *, clock: i
                     run=run,
                     deliveries=[(delivery.source, delivery.items) for delivery in ready.deliveries],
                     outputs=state.outputs,
-                    now=state.started_at if clock is None else clock,
+                    now=now,
                     workflow=workflow_facts(state, graph),
-                    execution=execution_facts(state),
+                    execution={**execution_facts(state), **resume_facts(state, graph, links, now)},
                     traced=[(*key, ports) for key, ports in state.traced.items()],
                 )
             )

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from domain.decision import Decision, OutgoingCommand
 from domain.effects import Compute, EffectRequest, WakeAt
-from domain.execution import attempts, children
+from domain.execution import attempts, calls, children
 from domain.execution.endings import Ending, TerminalEvent, consequences
 from domain.execution.events import (
     ErrorInfo,
@@ -75,6 +75,9 @@ class Course:
     def scope(self) -> Scope:
         if self._scope is None:
             self._scope = scope_of(self.state, self.graph, self.clock, INLINE_STEPS)
+        if self.graph.called:  # the addresses are those of the next runs, which may have changed
+            facts = calls.resume_facts(self.state, self.graph, self.links, self.now)
+            self._scope.execution = {**self._scope.execution, **facts}
         return self._scope
 
     def emit(self, event: ExecutionEvent) -> None:
@@ -259,17 +262,20 @@ class Course:
         delivery = ready.deliveries[0]
         scope = self.scope_for(delivery, ready.run)
         scope.item_index, scope.json = 0, delivery.items[0]["json"]
+        call = None
         try:
             due = operation.due(scope, self.now)
+            if operation.call is not None:
+                call = calls.awaited(operation.call, scope)
         except (ExpressionError, NodeFailure) as error:
             failures = [attempts.failure(index, error) for index in range(len(delivery.items))]
             self.conclude(node, ready, Output({}, failures))
             return
-        if due <= self.now:
+        if due <= self.now and call is None:
             self.complete(node, ready, {"main": delivery.items})
             return
         sources = [delivery.source]
-        self.emit(NodeWaiting(node=node.id, run=ready.run, due=due, items=delivery.items, sources=sources))
+        self.emit(NodeWaiting(node=node.id, run=ready.run, due=due, items=delivery.items, sources=sources, call=call))
         self.wake_at(due)
 
     def scope_for(self, delivery: Delivery, run: int) -> Scope:
@@ -281,9 +287,16 @@ class Course:
         return scope
 
     def wake(self, waiting: Waiting) -> None:
-        """A wait is over."""
+        """A wait's time is over."""
+        operation = self.graph.nodes[waiting.node].operation
+        assert isinstance(operation, Wait)
+        items = {"main": waiting.delivery.items}
+        outputs = items if operation.call is None else calls.out_of_time(operation.call, waiting, self.now)
+        self.complete_wait(waiting, outputs)
+
+    def complete_wait(self, waiting: Waiting, outputs: dict[str, Items]) -> None:
         node = self.graph.nodes[waiting.node]
-        self._completed(node, waiting.run, {"main": waiting.delivery.items}, [waiting.delivery.source])
+        self._completed(node, waiting.run, outputs, [waiting.delivery.source])
 
     def wake_at(self, due: int) -> None:
         if due - self.now <= SHORT_WAIT_MS:

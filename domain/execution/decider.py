@@ -10,7 +10,7 @@ from typing import assert_never
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.effects import ItemResult
-from domain.execution import attempts, children
+from domain.execution import attempts, calls, children
 from domain.execution.commands import (
     AttemptNotStarted,
     Begin,
@@ -22,6 +22,7 @@ from domain.execution.commands import (
     GiveVerdict,
     PassTime,
     Resume,
+    ResumeWait,
     StartExecution,
 )
 from domain.execution.compute import compute_job, compute_run, computed
@@ -163,6 +164,8 @@ def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
             return _give_verdict(command, course)
         case ConcludeChild():
             return children.conclude(course, command)
+        case ResumeWait():
+            return calls.resume(course, command)
         case StartExecution():
             raise AssertionError("decided elsewhere")
         case _:

@@ -155,8 +155,8 @@ def _report(ending: Ending, event: ExecutionFailed | ExecutionTimedOut, links: L
             "last_node": error.node_id or ending.last_node,
             "retry_of": ending.told.retry_of,
             "trigger_type": ending.trigger_type,
-            "queued_at": _iso(ending.queued_at),
-            "failed_at": _iso(event.at),
+            "queued_at": iso_time(ending.queued_at),
+            "failed_at": iso_time(event.at),
         },
         "workflow": {
             "id": ending.workflow_id,
@@ -166,5 +166,6 @@ def _report(ending: Ending, event: ExecutionFailed | ExecutionTimedOut, links: L
     }
 
 
-def _iso(milliseconds: int) -> str:
+def iso_time(milliseconds: int) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
     return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -130,6 +130,14 @@ class RetryScheduled(Event, frozen=True):
     system: bool = False
 
 
+class CallAwaited(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What ends a wait before its time: a call, or a person's word, who is shown `title` and `message`."""
+
+    kind: Literal["webhook", "approval"]
+    title: str = ""
+    message: str = ""
+
+
 class NodeWaiting(Event, frozen=True):
     """A wait node is parked until `due` (None: until something else wakes it)."""
 
@@ -138,6 +146,7 @@ class NodeWaiting(Event, frozen=True):
     due: int | None
     items: Items
     sources: list[Source] = []
+    call: CallAwaited | None = None
 
 
 class StartedChild(msgspec.Struct, frozen=True):

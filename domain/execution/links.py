@@ -10,12 +10,14 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
 _MAC_BYTES = 32
 _PURPOSE = b"linkflow resume link 1"
 MAX_TOKEN = 1_200
+RESUME_PREFIX = "/resume/"
 
 
 class ResumePlace(msgspec.Struct, frozen=True, array_like=True):
@@ -26,6 +28,7 @@ class ResumePlace(msgspec.Struct, frozen=True, array_like=True):
     node: str
     run: int
     expires: int
+    kind: Literal["webhook", "approval"]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -46,12 +49,14 @@ class Links:
     def execution(self, execution_id: str) -> str:
         return f"{self.base}/api/v1/executions/{execution_id}"
 
-    def resume(self, execution_id: str, node: str, run: int, expires: int) -> str | None:
+    def resume(
+        self, execution_id: str, node: str, run: int, expires: int, kind: Literal["webhook", "approval"]
+    ) -> str | None:
         """The address that wakes a run of a wait node."""
         if not self.secret:
             return None
-        place = ResumePlace(self.workspace, execution_id, node, run, expires)
-        return f"{self.base}/resume/{resume_token(place, self.secret)}"
+        place = ResumePlace(self.workspace, execution_id, node, run, expires, kind)
+        return f"{self.base}{RESUME_PREFIX}{resume_token(place, self.secret)}"
 
 
 NO_LINKS = Links()

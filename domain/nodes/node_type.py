@@ -17,7 +17,7 @@ Ports: an operation's `outputs` are its output ports in declared order.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from domain.effects import Effect, EffectClass
 from domain.execution.events import Item, Items
@@ -106,10 +106,24 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedCall:
+    """A call from outside ends a wait. `timeout_port`: where the items go if none comes; `method`: of a webhook's, or
+    ANY; `title`, `message`: what a person who approves is shown."""
+
+    kind: Literal["webhook", "approval"]
+    timeout_port: str
+    title: Callable[[Scope], str] | None = None
+    message: Callable[[Scope], str] | None = None
+    method: str = "ANY"
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """`due(scope, now)`: when the wait is over; `now` and the answer in ms. The scope's item is the first one."""
+    """`due(scope, now)`: when the wait is over; `now` and the answer in ms. The scope's item is the first one. `call`:
+    what ends it before."""
 
     due: Callable[[Scope, int], int]
+    call: AwaitedCall | None = None
     outputs: tuple[str, ...] = (MAIN,)
 
 

@@ -7,7 +7,7 @@ from domain.nodes.csv_text import CSV
 from domain.nodes.date_time import DATE_TIME
 from domain.nodes.error_trigger import ERROR_TRIGGER
 from domain.nodes.execute_workflow import EXECUTE_WORKFLOW, EXECUTE_WORKFLOW_TRIGGER
-from domain.nodes.flow import LOOP, NOOP, STOP_AND_ERROR, WAIT
+from domain.nodes.flow import LOOP, NOOP, STOP_AND_ERROR
 from domain.nodes.html_extract import HTML_EXTRACT
 from domain.nodes.http import HTTP
 from domain.nodes.lists import AGGREGATE, LIMIT, SORT, SPLIT_OUT
@@ -21,6 +21,7 @@ from domain.nodes.respond import RESPOND
 from domain.nodes.routing import FILTER, IF, SWITCH
 from domain.nodes.set import SET
 from domain.nodes.summarize import SUMMARIZE
+from domain.nodes.wait import APPROVAL, WAIT
 from domain.nodes.webhook import WEBHOOK
 from domain.nodes.xlsx import XLSX
 from domain.nodes.xml_json import XML
@@ -59,6 +60,7 @@ NODE_TYPES: dict[str, NodeType] = {
         STOP_AND_ERROR,
         RESPOND,
         WAIT,
+        APPROVAL,
         *integration_types(),
     )
 }

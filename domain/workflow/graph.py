@@ -90,15 +90,19 @@ class Node:
 
 
 class Graph:
-    """A workflow version, ready to run. `gathering`: its merges and loops in document order."""
+    """A workflow version, ready to run. `gathering`: its merges and loops in document order; `called`: its
+    waits that a call ends."""
 
-    __slots__ = ("by_id", "document", "follows", "gathering", "nodes", "reachability", "webhooks")
+    __slots__ = ("by_id", "called", "document", "follows", "gathering", "nodes", "reachability", "webhooks")
 
     def __init__(self, document: WorkflowDocument, nodes: Sequence[Node], reachability: Reachability) -> None:
         self.document = document
         self.nodes = tuple(nodes)
         self.by_id = {node.id: node for node in nodes}
         self.gathering = tuple(node for node in nodes if node.kind in {"merge", "loop"})
+        self.called = tuple(
+            node for node in nodes if isinstance(node.operation, Wait) and node.operation.call and not node.disabled
+        )
         self.reachability = reachability
         self.follows = any(node.followed for node in nodes)
         self.webhooks = tuple(

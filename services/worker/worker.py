@@ -93,6 +93,7 @@ class Worker:
         self.name = name
         self.versions = versions
         self.shares = Shares(weights)
+        self._links = links
         self._positions = positions
         self._beat = beat
         self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions, links), AggregateLane())
@@ -205,7 +206,7 @@ class Worker:
         document = self.versions.document(key) if key else None
         if graph is None or document is None or entry.state is None:
             return
-        job = compute_job(entry.state, request.node, request.run, graph)
+        job = compute_job(entry.state, request.node, request.run, graph, links=self._links.within(entry.workspace))
         if job is None or not owner.computing_begins(stream, request.node, request.run):
             return
         self._spawn(self._compute_run(owner, request, stream, document, job))

@@ -64,7 +64,10 @@ EVENTS: list[Any] = [
     ),
     ee.AttemptConcluded(node="check", run=2, attempt=1, results=RESULTS, late=True),
     ee.RetryScheduled(node="check", run=2, due=AT + 1_000, indexes=[1], system=True),
-    ee.NodeWaiting(node="pause", run=0, due=AT + 60_000, items=ITEMS, sources=SOURCES),
+    ee.NodeWaiting(
+        node="pause", run=0, due=AT + 60_000, items=ITEMS, sources=SOURCES,
+        call=ee.CallAwaited(kind="approval", title="Ship?", message="Größe 😀"),
+    ),
     ee.NodeCompleted(node="large", run=1, outputs={"true": ITEMS, "false": [{"json": {"a": 1}}]}, sources=SOURCES, attempts=2, taken=True),
     ee.NodeFailed(node="check", run=0, error=ERROR, sources=SOURCES, attempts=3),
     ee.NodeOutcomeUnknown(node="check", run=0, attempt=3, indexes=[0], asked=True, waiting_for=[0, 2]),
@@ -156,6 +159,9 @@ COMMANDS: list[Any] = [
     cc.ConcludeTest(test_id="t1", ok=False, at=AT, code="timeout", message="no answer"),
     ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),
     ec.AttemptNotStarted(node="check", run=2, attempt=1),
+    ec.ResumeWait(
+        node="pause", run=0, kind="approval", expires=AT, method="POST", items=ITEMS, approved=True, comment="go",
+    ),
     ec.ConcludeChild(node="call", run=1, item=0, child=EXECUTION, status="failed", output=ITEMS, error=ERROR),
 ]
 

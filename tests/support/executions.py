@@ -32,6 +32,7 @@ from domain.execution.events import (
     ExecutionTimedOut,
     NodeCompleted,
 )
+from domain.execution.links import NO_LINKS
 from domain.execution.state import Execution
 from domain.workflow.document import parse_document
 from domain.workflow.graph import Graph, compile_workflow
@@ -107,6 +108,7 @@ class Run:
 
     def __init__(self, document: dict[str, Any] | Graph, *, now: int = NOW, execution: str = EXECUTION) -> None:
         self.execution = execution
+        self.links = NO_LINKS
         self.graph = document if isinstance(document, Graph) else compiled(document)
         self.document = None if isinstance(document, Graph) else msgspec.json.encode(document)
         self.state: Execution | None = None
@@ -139,7 +141,15 @@ class Run:
         before = self.state
         seen = None if before is None else view(before)
         decision = decide(
-            command, before, self.graph, execution_id=self.execution, now=self.now, clock=CLOCK, begin=begin, version=1
+            command,
+            before,
+            self.graph,
+            execution_id=self.execution,
+            now=self.now,
+            clock=CLOCK,
+            begin=begin,
+            version=1,
+            links=self.links,
         )
         assert before is None or view(before) == seen, "a decision changed the state that it was given"
         if decision.events:
@@ -173,7 +183,7 @@ class Run:
         self.open.remove(request)
         assert self.state is not None
         assert self.document is not None
-        job = compute_job(self.state, request.node, request.run, self.graph)
+        job = compute_job(self.state, request.node, request.run, self.graph, links=self.links)
         assert job is not None, "nothing to compute"
         result = compute_run(self.document, job)
         return self.do(ConcludeCompute(node=request.node, run=request.run, result=result))

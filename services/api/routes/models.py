@@ -161,7 +161,7 @@ class NodeType(BaseModel):
     version: int
     title: str
     docs: str
-    kind: Literal["trigger", "pure", "effect", "wait", "merge", "loop"]
+    kind: Literal["trigger", "pure", "effect", "wait", "merge", "loop", "sub_workflow"]
     effects: list[Literal["pure", "read", "idempotent", "unsafe"]] = Field(
         description="What its effects may be; the parameters decide."
     )

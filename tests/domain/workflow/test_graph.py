@@ -86,7 +86,7 @@ def test_all_problems_of_the_graph_at_once() -> None:
         ([node("a", "sort", {"fields": [{"name": "x", "order": "up"}]})], [], "nodes[1].parameters.fields[0].order"),
         ([node("a", "wait")], [], "nodes[1].parameters.seconds"),
         ([node("a", "wait", {"seconds": 1, "until": 5})], [], "nodes[1].parameters.seconds"),
-        ([node("a", "wait", {"webhook": True})], [], "nodes[1].parameters.webhook"),
+        ([node("a", "wait", {"webhook": True, "seconds": 1})], [], "nodes[1].parameters.seconds"),
         ([node("a", "webhook", {"respond": "later"})], [], "nodes[1].parameters.respond"),
         ([node("a", "stop_and_error")], [], "nodes[1].parameters.message"),
         ([node("m", "merge", disabled=True)], [], "nodes[1].disabled"),
