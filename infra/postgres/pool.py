@@ -24,12 +24,13 @@ CONNECTION_LOST: tuple[type[BaseException], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a roll-back on a connection that the server ended in the middle of a statement
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # starting, shutting down, cancelled
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections, out of memory
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or somebody closed it for writing
+    asyncpg.PostgresIOError,
 )
-"""PostgreSQL is away, starting, stopping or full: what was under way is rolled back or unknown; try again later."""
+"""PostgreSQL is away, starting, stopping, full or closed for writing: what was under way is rolled back or unknown; try
+again later."""
 
 
 async def open_pool(

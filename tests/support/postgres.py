@@ -81,10 +81,13 @@ def binaries() -> Path:
 
 
 class PostgresServer:
-    """One server with its own data: start, stop, kill, start again with the same data and port."""
+    """One server with its own data: start, stop, kill, start again with the same data and port.
 
-    def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="lf-pg-"))
+    `home`: an empty directory for it; by default a new temporary one.
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home or Path(tempfile.mkdtemp(prefix="lf-pg-"))
         self.port = free_port()
         self._bin = binaries()
         self._user = server_user()
@@ -99,6 +102,10 @@ class PostgresServer:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://linkflow@127.0.0.1:{self.port}/{database}"
@@ -200,7 +207,7 @@ class PostgresServer:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None:
+        if process is None or process.poll() is not None:
             return
         children: list[psutil.Process] = []
         if how is signal.SIGKILL:
