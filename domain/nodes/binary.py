@@ -13,6 +13,10 @@ from domain.nodes.failures import NodeFailure
 
 DEFAULT_NAME: Final = "data"
 OCTETS: Final = "application/octet-stream"
+_TEXT: Final = re.compile(
+    r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|javascript|x-javascript|ecmascript|graphql|sql|toml"
+    r"|x-ndjson|ndjson|jsonl|json-seq|x-www-form-urlencoded|xml-dtd|x-sh|rtf)|image/svg\+xml|.*\+(json|xml|yaml)"
+)
 _UNSAFE_IN_NAMES: Final = re.compile(r'[\x00-\x1f\x7f/\\"<>|:*?]+')
 
 
@@ -34,6 +38,11 @@ def find_binary(item: Item, name: str) -> Mapping[str, Any]:
         there = ", ".join(map(repr, files)) or "none"
         raise NodeFailure("missing_binary", f"the item has no file {name!r} (it has {there})")
     return found
+
+
+def is_text_type(mime_type: str) -> bool:
+    """Whether what is of this type is read as text (JSON and XML are), not carried as a file."""
+    return bool(_TEXT.fullmatch(mime_type))
 
 
 def harmless_file_name(name: str) -> str:

@@ -13,7 +13,8 @@ def _bind(parameters: Parameters) -> Operation:
 WEBHOOK = NodeType(
     "webhook",
     "Webhook",
-    "Starts when its address is called. The item: body, query, headers, method, params.",
+    "Starts when its address is called. The item: body, query, headers, method, params. Files of a form, or a body "
+    "that is one, are in the item's `binary`, by the name of their field (`data` for a body).",
     _bind,
     (
         Parameter(

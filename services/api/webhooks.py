@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from domain.execution.events import Items, Reply
 from infra.telemetry.metrics import ACCEPTED
 from infra.telemetry.tracing import start_span
 from projections.webhooks.queries import WebhookRow
 from services.api.asgi import Header, Receive, Scope, Send, header_of, respond
 from services.api.bindings import Bindings
-from services.api.bodies import fold_pairs, parse_form, parse_json, read_body
+from services.api.bodies import fold_pairs, read_body
 from services.api.idempotency import identify
+from services.api.payloads import decode_payload
 from services.api.principal import WEBHOOKS_PREFIX, Principal
 from services.api.problems import Problem, method_not_allowed
 from services.api.results import Results
@@ -100,14 +99,15 @@ def _items(method: str, query: bytes, headers: Sequence[Header], body: bytes) ->
             continue
         key, text = name.decode("latin-1"), value.decode("latin-1")
         seen[key] = f"{seen[key]}, {text}" if key in seen else text
+    payload, files = decode_payload(seen.get("content-type", ""), seen.get("content-encoding", ""), body)
     json = {
-        "body": _decoded(seen.get("content-type", ""), body),
+        "body": payload,
         "query": _query(query) if query else {},
         "headers": seen,
         "method": method,
         "params": {},
     }
-    return [{"json": json}]
+    return [{"json": json, "binary": files}] if files else [{"json": json}]
 
 
 def _query(raw: bytes) -> dict[str, Any]:
@@ -115,28 +115,6 @@ def _query(raw: bytes) -> dict[str, Any]:
         return fold_pairs(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS))
     except ValueError:
         raise Problem(400, "malformed_query", f"The query has over {_MAX_QUERY_FIELDS} fields.") from None
-
-
-def _decoded(content_type: str, body: bytes) -> Any:
-    """The body by its content type: JSON, a form, or text. Nothing sent is an empty object."""
-    if not body:
-        return {}
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
-        return parse_json(body)
-    if kind == "application/x-www-form-urlencoded":
-        return parse_form(body)
-    if not kind:
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise Problem(
-            415, "unsupported_media_type", "A body that is neither JSON, a form nor UTF-8 text is not taken yet."
-        ) from None
 
 
 def describe(binding: WebhookRow, own_url: str) -> dict[str, str]:

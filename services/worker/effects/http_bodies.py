@@ -1,6 +1,5 @@
 """Bodies of HTTP: what is sent as bytes, what came back as JSON values; bounded while it arrives."""
 
-import re
 import zlib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -11,16 +10,12 @@ import aiohttp
 import msgspec
 
 from domain.effects import EffectError, HttpRequest
-from domain.nodes.binary import OCTETS, make_binary
+from domain.nodes.binary import OCTETS, is_text_type, make_binary
 from schemas.nesting import MAX_JSON_DEPTH, too_deep
 from services.worker.effects.multipart import encode_multipart
 
 ACCEPT_ENCODING: Final = "gzip, deflate"
 _CHUNK: Final = 65_536
-_TEXT: Final = re.compile(
-    r"text/.*|application/(.*\+)?(json|xml|yaml|x-yaml|javascript|x-javascript|ecmascript|graphql|sql|toml"
-    r"|x-ndjson|ndjson|jsonl|json-seq|x-www-form-urlencoded|xml-dtd|x-sh|rtf)|image/svg\+xml|.*\+(json|xml|yaml)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +182,4 @@ def _is_text(answer: Answer) -> bool:
         except UnicodeDecodeError:
             return False
         return True
-    return bool(_TEXT.fullmatch(answer.mime_type))
+    return is_text_type(answer.mime_type)
