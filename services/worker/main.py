@@ -76,7 +76,7 @@ async def run(settings: Settings) -> None:
 
 def make_interpreters(guard: EgressGuard, credentials: Credentials) -> Interpreters:
     """What performs each kind of effect in this worker; all connect through `guard` and open `credentials`."""
-    return {HttpRequest: HttpEffects(guard)}
+    return {HttpRequest: HttpEffects(guard, credentials)}
 
 
 async def _positions(pool: asyncpg.Pool) -> dict[tuple[str, int], int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -12,7 +12,7 @@ from domain.nodes.http_pages import items_of, next_page
 from infra.egress.guard import EgressGuard, EgressRefused
 from infra.egress.targets import Target, parse_target
 from infra.telemetry import metrics
-from services.worker.effects.authentication import CredentialProblem, HttpCredentials, Opened
+from services.worker.effects.credentials import CredentialProblem, Credentials, Opened
 from services.worker.effects.http_bodies import (
     ACCEPT_ENCODING,
     Answer,
@@ -26,11 +26,14 @@ from services.worker.effects.http_exchange import HttpExchange, Progress
 from services.worker.effects.interpreter import EffectContext
 from services.worker.effects.redirects import Outgoing, headers_for
 
+_LONGEST_MESSAGE: Final = 600
+"""Of an error; it is cut after its secrets are hidden, not before."""
+
 
 class HttpEffects:
     """The interpreter of HttpRequest. Without `credentials` a request that names one fails."""
 
-    def __init__(self, guard: EgressGuard, credentials: HttpCredentials | None = None) -> None:
+    def __init__(self, guard: EgressGuard, credentials: Credentials | None = None) -> None:
         self._exchange = HttpExchange(guard)
         self._credentials = credentials
 
@@ -70,7 +73,7 @@ class _Call:
     def __init__(
         self,
         exchange: HttpExchange,
-        credentials: HttpCredentials | None,
+        credentials: Credentials | None,
         request: HttpRequest,
         context: EffectContext,
     ) -> None:
@@ -89,7 +92,7 @@ class _Call:
         await self._open()
         while True:
             answer = await self._answer(request)
-            value = {"status": answer.status, "headers": answer.headers, **decode_body(answer, request.response)}
+            value = {"status": answer.status, "headers": answer.headers, **self._decoded(answer)}
             pages = request.pages
             if pages is None or answer.status >= 400:
                 return value
@@ -113,7 +116,10 @@ class _Call:
         """The value without the credential's secrets: a server may echo what it was sent."""
         if self._opened is None:
             return value
+        file = value.pop("binary", None)
         hidden: dict[str, Any] = self._opened.hide_in(value)
+        if file is not None:  # its content is clean already, and would be no base64 any more
+            hidden["binary"] = {**self._opened.hide_in({**file, "data": ""}), "data": file["data"]}
         return hidden
 
     def hidden_error(self, error: EffectError) -> EffectError:
@@ -122,7 +128,10 @@ class _Call:
         if self._progress.answers and error.code in {"connection_failed", "tls_failed", "timeout", "invalid_request"}:
             unknown = True
         message = error.message if self._opened is None else self._opened.hide(error.message)
-        return msgspec.structs.replace(error, unknown=unknown, message=message)
+        return msgspec.structs.replace(error, unknown=unknown, message=message[:_LONGEST_MESSAGE])
+
+    def _decoded(self, answer: Answer) -> dict[str, Any]:
+        return decode_body(answer, self._request.response, None if self._opened is None else self._opened.hide)
 
     async def _open(self) -> None:
         if self._request.credential is None:

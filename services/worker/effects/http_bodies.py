@@ -2,6 +2,7 @@
 
 import zlib
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -147,20 +148,21 @@ def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
     return headers
 
 
-def decode_body(answer: Answer, kind: str) -> dict[str, Any]:
+def decode_body(answer: Answer, kind: str, hide: Callable[[str], str] | None = None) -> dict[str, Any]:
     """`{"body": …}`, or `{"body": None, "binary": {…}}` for a file. Raises Unusable.
 
-    `kind`: auto (JSON, text or a file by the content type), json, text, binary.
+    `kind`: auto (JSON, text or a file by the content type), json, text, binary. `hide`: takes secrets out of a file,
+    where nobody would find them any more once it is base64.
     """
     body = answer.body
     if not body and kind != "binary":
         return {"body": None}
     if kind == "binary" or (kind == "auto" and not _is_text(answer)):
+        if hide is not None:
+            body = hide(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         data = b64encode(body).decode()
-        return {
-            "body": None,
-            "binary": make_binary(data, len(body), mime_type=answer.mime_type, file_name=answer.file_name),
-        }
+        file = make_binary(data, len(body), mime_type=answer.mime_type, file_name=answer.file_name)
+        return {"body": None, "binary": file}
     if kind == "json" or (kind == "auto" and answer.mime_type.endswith(("application/json", "+json"))):
         if too_deep(body):
             raise Unusable("response_too_deep", f"the answer's JSON is nested more than {MAX_JSON_DEPTH} levels deep")

@@ -15,8 +15,6 @@ import aiohttp
 from domain.effects import EffectError
 from infra.egress.guard import EgressRefused
 
-_LONGEST = 500
-
 
 def error_of(error: Exception, seconds: float) -> EffectError:
     """The effect's error; raises what is no failure of a request."""
@@ -36,9 +34,7 @@ def error_of(error: Exception, seconds: float) -> EffectError:
         case aiohttp.ClientHttpProxyError():
             return EffectError("connection_failed", f"the proxy refuses with status {error.status}")
         case aiohttp.ClientResponseError():
-            return EffectError(
-                "bad_response", f"the answer is no HTTP: {error.message[:_LONGEST]}", retriable=False, unknown=True
-            )
+            return EffectError("bad_response", f"the answer is no HTTP: {error.message}", retriable=False, unknown=True)
         case aiohttp.InvalidURL() | ValueError() | TypeError():
             return EffectError("invalid_request", f"the request cannot be sent: {_why(error)}", retriable=False)
         case aiohttp.ClientError() | OSError():
@@ -48,4 +44,4 @@ def error_of(error: Exception, seconds: float) -> EffectError:
 
 
 def _why(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:_LONGEST]
+    return str(error) or type(error).__name__
