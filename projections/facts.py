@@ -102,6 +102,7 @@ class NodeCompleted(msgspec.Struct, frozen=True):
     sources: msgspec.Raw = _EMPTY_LIST
     attempts: int = 0
     taken: bool = False
+    logs: msgspec.Raw = _EMPTY_LIST
 
 
 class ErrorCode(msgspec.Struct, frozen=True):
@@ -116,6 +117,7 @@ class NodeFailed(msgspec.Struct, frozen=True):
     error: ErrorCode
     sources: msgspec.Raw = _EMPTY_LIST
     attempts: int = 0
+    logs: msgspec.Raw = _EMPTY_LIST
 
 
 class NodeOutcomeUnknown(msgspec.Struct, frozen=True):
@@ -287,7 +289,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "credential.tested": CredentialTested,
 }
 
-UNSEEN = frozenset({"execution.attempt_concluded", "execution.child_concluded"})
+UNSEEN = frozenset({"execution.attempt_concluded", "execution.node_prepared", "execution.child_concluded"})
 """Events that change no row of any projection."""
 
 Fact: TypeAlias = tuple[Any, int, dict[str, str]]

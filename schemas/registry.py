@@ -37,6 +37,7 @@ EVENTS = Codec(
         Entry("execution.node_waiting", execution.NodeWaiting),
         Entry("execution.children_started", execution.ChildrenStarted),
         Entry("execution.child_concluded", execution.ChildConcluded),
+        Entry("execution.node_prepared", execution.NodePrepared),
         Entry("execution.node_completed", execution.NodeCompleted),
         Entry("execution.node_failed", execution.NodeFailed),
         Entry("execution.node_outcome_unknown", execution.NodeOutcomeUnknown),

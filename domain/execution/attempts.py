@@ -74,7 +74,7 @@ def _describe(
     """The effects by item, as many as an attempt takes, and results for those on the way that cannot be described."""
     operation = node.operation
     assert isinstance(operation, Effects)
-    scope = course.scope_for(delivery, run)
+    scope = course.scope_for(node, delivery, run)
     timeout = node.timeout_seconds
     described: dict[int, Effect] = {}
     broken: list[ItemResult] = []

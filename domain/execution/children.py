@@ -137,7 +137,7 @@ def _describe(
     """The next children with their input, as many as there is room for, and the items on the way that start none."""
     operation = node.operation
     assert isinstance(operation, SubWorkflow)
-    scope = course.scope_for(delivery, run)
+    scope = course.scope_for(node, delivery, run)
     children: list[tuple[StartedChild, Items]] = []
     broken: list[tuple[int, ErrorInfo]] = []
     for item in items:

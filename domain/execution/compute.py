@@ -5,10 +5,10 @@ from functools import lru_cache
 import msgspec
 
 from domain.execution.calls import resume_facts
-from domain.execution.events import Items, Source
 from domain.execution.links import NO_LINKS, Links
+from domain.execution.events import Items, LogLine, Source
 from domain.execution.runs import execution_facts, outputs_reader, perform, workflow_facts
-from domain.execution.state import Delivery, Execution
+from domain.execution.state import Delivery, Execution, Foreign
 from domain.expressions import Scope
 from domain.nodes.node_type import Failure, Output, Response
 from domain.workflow.document import parse_document
@@ -24,12 +24,14 @@ class _Job(msgspec.Struct, array_like=True):
     workflow: dict[str, object]
     execution: dict[str, object]
     traced: list[tuple[int, int, dict[str, Items]]] = []
+    foreign: Foreign | None = None
 
 
 class _Result(msgspec.Struct, array_like=True):
     ports: dict[str, Items]
     failures: list[tuple[int, str, str, int]]
     response: tuple[int, dict[str, str], object] | None
+    logs: list[LogLine] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -38,10 +40,17 @@ _decode_result = msgspec.json.Decoder(_Result).decode
 
 
 def compute_job(
-    state: Execution, node: str, run: int, graph: Graph, *, clock: int | None = None, links: Links = NO_LINKS
+    state: Execution,
+    node: str,
+    run: int,
+    graph: Graph,
+    *,
+    clock: int | None = None,
+    links: Links = NO_LINKS,
+    foreign: Foreign | None = None,
 ) -> bytes | None:
     """What the pool needs for the run of a Compute effect; None if that run does not wait any more (done, or the
-    execution has ended since). `clock`: ms since 1970, for `$now`."""
+    execution has ended since). `clock`: ms since 1970, for `$now`; `foreign`: what the sandbox evaluated before."""
     index = graph.by_id[node].index
     now = state.started_at if clock is None else clock
     for ready in state.queue:
@@ -56,6 +65,7 @@ def compute_job(
                     workflow=workflow_facts(state, graph),
                     execution={**execution_facts(state), **resume_facts(state, graph, links, now)},
                     traced=[(*key, ports) for key, ports in state.traced.items()],
+                    foreign=foreign,
                 )
             )
     return None
@@ -72,6 +82,7 @@ def compute_run(document_json: bytes, job: bytes) -> bytes:
         workflow=work.workflow,
         execution=work.execution,
     )
+    scope.foreign = work.foreign
     deliveries = tuple(Delivery(source, items) for source, items in work.deliveries)
     output = perform(graph.nodes[work.node], deliveries, work.run, scope)
     given = output.response
@@ -80,6 +91,7 @@ def compute_run(document_json: bytes, job: bytes) -> bytes:
             ports=output.ports,
             failures=[(failure.item, failure.code, failure.message, failure.place) for failure in output.failures],
             response=None if given is None else (given.status, given.headers, given.body),
+            logs=output.logs,
         )
     )
 
@@ -91,6 +103,7 @@ def computed(result: bytes) -> Output:
         made.ports,
         [Failure(*failure) for failure in made.failures],
         None if made.response is None else Response(*made.response),
+        made.logs,
     )
 
 

@@ -18,6 +18,7 @@ from domain.execution.events import (
     ExecutionStarted,
     ExecutionTimedOut,
     Items,
+    LogLine,
     NodeCancelled,
     NodeCompleted,
     NodeFailed,
@@ -55,6 +56,9 @@ MAX_RUNS = 100_000
 
 SHORT_WAIT_MS = 5_000
 """Waits up to this long are woken by the owner's own timer, not by a tick."""
+
+
+_SILENT: list[LogLine] = []
 
 
 class Course:
@@ -174,7 +178,7 @@ class Course:
             if state.run_count > MAX_RUNS:
                 self.fail(ErrorInfo(code="too_many_runs", message=f"more than {MAX_RUNS} node runs: an endless loop?"))
                 return
-            if (node.kind in {"effect", "wait", "sub_workflow"}) and not node.disabled:
+            if node.kind in {"effect", "wait", "sub_workflow"} and not node.disabled and self._prepared(node, ready):
                 runs += 1
                 cost += len(ready.deliveries[0].items)
                 if node.kind == "wait":
@@ -204,7 +208,7 @@ class Course:
             self.complete(node, ready, {node.operation.outputs[0]: deliveries[0].items})
             return 1
         cost = cost_of(node, deliveries)
-        if cost <= HEAVY and self.state.computing != (ready.node, ready.run):
+        if cost <= HEAVY and not node.sandboxed and self.state.computing != (ready.node, ready.run):
             self.scope.step_limit = INLINE_STEPS
             output = perform(node, deliveries, ready.run, self.scope)
             if not _over_the_limit(output):
@@ -216,6 +220,10 @@ class Course:
             self.state.computing_until = None if limit is None else self.now + round(limit * 1000)
             self.effects.append(Compute(execution_id=self.state.id, node=node.id, run=ready.run))
         return None
+
+    def _prepared(self, node: Node, ready: Ready) -> bool:
+        """Whether a run with effects, or a wait, needs nothing of the sandbox (any more)."""
+        return not node.foreign or (ready.node, ready.run) in self.state.prepared
 
     def _loop(self, ready: Ready, node: Node) -> int:
         assert isinstance(node.operation, Loop)
@@ -238,20 +246,31 @@ class Course:
             given = output.response
             self.emit(ResponseGiven(node=node.id, status=given.status, headers=given.headers, body=given.body))
         concluded = conclude(node, items_of(ready.deliveries), output)
+        sources = [delivery.source for delivery in ready.deliveries]
         if isinstance(concluded, dict):
-            self.complete(node, ready, concluded)
+            self._completed(node, ready.run, concluded, sources, output.logs)
         else:
-            self.fail_run(node, ready.run, concluded, [delivery.source for delivery in ready.deliveries])
+            self.fail_run(node, ready.run, concluded, sources, logs=output.logs)
 
     def complete(self, node: Node, ready: Ready, outputs: dict[str, Items]) -> None:
         self._completed(node, ready.run, outputs, [delivery.source for delivery in ready.deliveries])
 
-    def _completed(self, node: Node, run: int, outputs: dict[str, Items], sources: list[Source]) -> None:
-        self.emit(NodeCompleted(node=node.id, run=run, outputs=outputs, sources=sources))
+    def _completed(
+        self, node: Node, run: int, outputs: dict[str, Items], sources: list[Source], logs: list[LogLine] = _SILENT
+    ) -> None:
+        self.emit(NodeCompleted(node=node.id, run=run, outputs=outputs, sources=sources, logs=logs))
 
-    def fail_run(self, node: Node, run: int, error: ErrorInfo, sources: list[Source], attempts: int = 0) -> None:
+    def fail_run(
+        self,
+        node: Node,
+        run: int,
+        error: ErrorInfo,
+        sources: list[Source],
+        attempts: int = 0,
+        logs: list[LogLine] = _SILENT,
+    ) -> None:
         """A run failed and nothing catches it: the execution ends."""
-        self.emit(NodeFailed(node=node.id, run=run, error=error, sources=sources, attempts=attempts))
+        self.emit(NodeFailed(node=node.id, run=run, error=error, sources=sources, attempts=attempts, logs=logs))
         self.fail(error)
 
     # waits
@@ -260,7 +279,7 @@ class Course:
         operation = node.operation
         assert isinstance(operation, Wait)
         delivery = ready.deliveries[0]
-        scope = self.scope_for(delivery, ready.run)
+        scope = self.scope_for(node, delivery, ready.run)
         scope.item_index, scope.json = 0, delivery.items[0]["json"]
         call = None
         try:
@@ -278,12 +297,13 @@ class Course:
         self.emit(NodeWaiting(node=node.id, run=ready.run, due=due, items=delivery.items, sources=sources, call=call))
         self.wake_at(due)
 
-    def scope_for(self, delivery: Delivery, run: int) -> Scope:
+    def scope_for(self, node: Node, delivery: Delivery, run: int) -> Scope:
         """The scope to evaluate in for an effect or a wait, whose expressions have no second chance in the pool."""
         scope = self.scope
         scope.step_limit = STEPS
         scope.items = delivery.items
         scope.run_index = run
+        scope.foreign = self.state.prepared.get((node.index, run)) if node.foreign else None
         return scope
 
     def wake(self, waiting: Waiting) -> None:

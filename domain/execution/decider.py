@@ -28,18 +28,27 @@ from domain.execution.commands import (
 from domain.execution.compute import compute_job, compute_run, computed
 from domain.execution.course import Course
 from domain.execution.endings import refused
-from domain.execution.events import AttemptConcluded, ExecutionCancelled, ExecutionQueued, VerdictGiven
+from domain.execution.events import (
+    AttemptConcluded,
+    ExecutionCancelled,
+    ExecutionQueued,
+    NodePrepared,
+    VerdictGiven,
+)
 from domain.execution.evolution import evolve, fold
 from domain.execution.links import NO_LINKS, Links
 from domain.execution.resuming import DoesNotFit, check_fit, taken_over
 from domain.execution.retrying import INTERRUPTED, SYSTEM_RETRIES, recover
-from domain.execution.runs import failed_output, items_of
+from domain.execution.runs import failed_output, items_of, perform
+from domain.execution.scripts import foreign_values, script_call
 from domain.execution.snapshots import restore, snapshot
-from domain.execution.state import QUEUED, RUNNING, WAITING, EffectRun, Execution
-from domain.nodes.node_type import Effects
+from domain.execution.state import QUEUED, RUNNING, WAITING, EffectRun, Execution, Ready
+from domain.nodes.failures import NodeFailure
+from domain.nodes.node_type import Effects, Output
+from domain.scripts import read_answer
 from domain.workflow.graph import Graph, Node
 
-__all__ = ["Execution", "compute_job", "compute_run", "decide", "evolve", "fold", "restore", "snapshot"]
+__all__ = ["Execution", "compute_job", "compute_run", "decide", "evolve", "fold", "restore", "script_call", "snapshot"]
 
 
 def decide(
@@ -239,13 +248,16 @@ def _conclude_compute(command: ConcludeCompute, course: Course) -> Outcome | Non
         ),
         None,
     )
-    if node is None or ready is None or node.kind not in {"pure", "merge"}:
+    if node is None or ready is None or not (node.kind in {"pure", "merge"} or node.sandboxed):
         return rejected("not_under_way", "this run is not being computed")
-    if command.error is not None:
-        output = failed_output(len(items_of(ready.deliveries)), command.error.code, command.error.message)
-    else:
-        output = computed(command.result)
-    course.conclude(node, ready, output)
+    if command.sources is not None and command.sources != [delivery.source for delivery in ready.deliveries]:
+        return rejected("not_under_way", "this run has another input than the one that was computed")
+    try:
+        output = _computed(command, course, node, ready)
+    except NodeFailure as error:
+        output = failed_output(len(items_of(ready.deliveries)), error.code, error.message)
+    if output is not None:
+        course.conclude(node, ready, output)
     course.go_on()
     return None
 
@@ -257,6 +269,24 @@ def _stop_computing(course: Course) -> None:
     node = course.graph.nodes[ready.node]
     why = f"the run took longer than its {node.timeout_seconds:g} seconds"
     course.conclude(node, ready, failed_output(len(items_of(ready.deliveries)), "timeout", why))
+
+
+def _computed(command: ConcludeCompute, course: Course, node: Node, ready: Ready) -> Output | None:
+    """The output of a run that was computed; None: its expressions are evaluated and its effects may begin.
+
+    Raises NodeFailure.
+    """
+    if command.error is not None:
+        raise NodeFailure(command.error.code, command.error.message)
+    if command.answer is None:
+        return computed(command.result)
+    if node.script is not None:
+        course.scope.script = read_answer(command.answer)
+        output = perform(node, ready.deliveries, ready.run, course.scope)
+        course.scope.script = None
+        return output
+    course.emit(NodePrepared(node=node.id, run=ready.run, values=foreign_values(node, command.answer)))
+    return None
 
 
 def _pass_time(course: Course) -> None:

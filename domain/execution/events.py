@@ -54,6 +54,14 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     first: str | None = None
 
 
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line that a node's code logged; `item`: for which of its items."""
+
+    level: Literal["debug", "info", "log", "warn", "error"]
+    text: str
+    item: int | None = None
+
+
 class ExecutionQueued(Event, frozen=True):
     """`depth`: how many executions stand above it (sub-workflows, error workflows); `error_workflow`: what starts if
     it fails, as the version said when it was queued.
@@ -180,8 +188,16 @@ class ChildConcluded(Event, frozen=True):
     error: ErrorInfo | None = None
 
 
+class NodePrepared(Event, frozen=True):
+    """The sandbox evaluated a run's expressions before its effects or its wait: by source the value for each item."""
+
+    node: str
+    run: int
+    values: dict[str, list[list[Any]]]
+
+
 class NodeCompleted(Event, frozen=True):
-    """A run ended well; `outputs` per port (ports without items left out).
+    """A run ended well; `outputs` per port (ports without items left out); `logs` of its code, a bounded number.
 
     `taken`: it ran in the execution that this one goes on with; its recorded output was taken over.
     """
@@ -192,6 +208,7 @@ class NodeCompleted(Event, frozen=True):
     sources: list[Source] = []
     attempts: int = 0
     taken: bool = False
+    logs: list[LogLine] = []
 
 
 class NodeFailed(Event, frozen=True):
@@ -202,6 +219,7 @@ class NodeFailed(Event, frozen=True):
     error: ErrorInfo
     sources: list[Source] = []
     attempts: int = 0
+    logs: list[LogLine] = []
 
 
 class NodeOutcomeUnknown(Event, frozen=True):
@@ -296,6 +314,7 @@ ExecutionEvent = (
     | NodeWaiting
     | ChildrenStarted
     | ChildConcluded
+    | NodePrepared
     | NodeCompleted
     | NodeFailed
     | NodeOutcomeUnknown

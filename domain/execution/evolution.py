@@ -24,6 +24,7 @@ from domain.execution.events import (
     NodeCompleted,
     NodeFailed,
     NodeOutcomeUnknown,
+    NodePrepared,
     NodeWaiting,
     ResponseGiven,
     RetryScheduled,
@@ -91,14 +92,14 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
         case NodeOutcomeUnknown():
             _outcome_unknown(state, event, graph)
         case NodeWaiting():
-            node = _node(graph, event.node)
-            ready = _taken(state, (node.index, event.run))
-            waiting = Waiting(node.index, event.run, event.due, ready.deliveries[0])
-            state.waits[node.index, event.run] = waiting
+            _node_waiting(state, event, graph)
         case ChildrenStarted():
             _children_started(state, event, graph)
         case ChildConcluded():
             _child_concluded(state, event, graph)
+        case NodePrepared():
+            state.prepared[_node(graph, event.node).index, event.run] = event.values
+            state.computing = None
         case NodeFailed():
             _finished(state, graph, _node(graph, event.node), event.run)
         case NodeCancelled():
@@ -137,6 +138,12 @@ def _node(graph: Graph, node: str) -> Node:
     return found
 
 
+def _node_waiting(state: Execution, event: NodeWaiting, graph: Graph) -> None:
+    node = _node(graph, event.node)
+    ready = _taken(state, (node.index, event.run))
+    state.waits[node.index, event.run] = Waiting(node.index, event.run, event.due, ready.deliveries[0])
+
+
 def _queued(state: Execution, event: ExecutionQueued) -> None:
     state.workflow_id = event.workflow_id
     state.workflow_version = event.workflow_version
@@ -172,6 +179,8 @@ def _taken(state: Execution, key: RunKey) -> Ready:
 def _finished(state: Execution, graph: Graph, node: Node, run: int) -> None:
     """A run that was queued, under way or parked is no more."""
     key = (node.index, run)
+    if state.prepared:
+        state.prepared.pop(key, None)
     if node.kind == "trigger":
         if state.retry_count + 1 >= graph.document.settings.retries.attempts:
             state.items = None
@@ -343,6 +352,7 @@ def _close(state: Execution, status: str) -> None:
     state.loops = {}
     state.outputs = {}
     state.traced = {}
+    state.prepared = {}
     if state.effects:
         state.effects = {key: run for key, run in state.effects.items() if run.in_flight}
         for run in state.effects.values():

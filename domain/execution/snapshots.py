@@ -17,6 +17,7 @@ from domain.execution.state import (
     Delivery,
     EffectRun,
     Execution,
+    Foreign,
     Held,
     LoopHold,
     Ready,
@@ -102,6 +103,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     recoveries: int = 0
     setbacks: int = 0
     held: Held | None = None
+    prepared: list[tuple[int, int, Foreign]] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -177,6 +179,7 @@ def snapshot(state: Execution) -> bytes:
             recoveries=state.recoveries,
             setbacks=state.setbacks,
             held=state.held,
+            prepared=[(*key, values) for key, values in sorted(state.prepared.items())],
         )
     )
 
@@ -270,6 +273,7 @@ def _restored(packed: _Snapshot, graph: Graph) -> Execution:
         hold.queued = loop.queued
     state.outputs = {node: ports(numbers) for node, numbers in packed.outputs}
     state.traced = {(node, run): ports(numbers) for node, run, numbers in packed.traced}
+    state.prepared = {(node, run): values for node, run, values in packed.prepared}
     state.last = None if packed.last is None else (packed.last[0], ports(packed.last[1]))
     return state
 

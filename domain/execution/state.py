@@ -158,20 +158,24 @@ class LoopHold:
         return copy
 
 
+Foreign = dict[str, list[list[Any]]]
+"""Values of expressions as the sandbox encodes them, by source and item (domain/expressions/foreign.py)."""
+
 MergeHold = dict[str, list[Delivery]]
 """Deliveries by input, oldest first; inputs without any left out."""
 
 
 class Execution:
     """One execution. `outputs`: of the newest finished run of the nodes that some expression names; `traced`: of every
-    run of those whose `.item` some expression asks for; `last`: of the run that finished last. `computing`: a hint, not
-    part of the history: this run was sent to the compute pool; `computing_until`: when that must be over. `items`:
+    run of those whose `.item` some expression asks for; `last`: of the run that finished last. `prepared`: what the
+    sandbox evaluated for runs with effects and waits that are not finished. `computing`: a hint, not part of the
+    history: this run was sent to the compute pool; `computing_until`: when that must be over. `items`:
     what it starts with, until it has begun (to the end where it may be repeated). `recoveries`: how often it went on
     after a failure of the system, `setbacks`: how often since anything was finished."""
 
     __slots__ = (
         "begin_at", "children", "computing", "computing_until", "deadline", "effects", "fingerprint", "held",
-        "id", "items", "last", "loops", "merges", "outputs", "parked_at", "priority", "queue", "queued_at",
+        "id", "items", "last", "loops", "merges", "outputs", "parked_at", "prepared", "priority", "queue", "queued_at",
         "recoveries", "reply", "responded", "retry_count", "run_count", "runs", "setbacks", "started_at",
         "status", "told", "traced", "trigger_node", "trigger_type", "waits", "workflow_id", "workflow_version",
     )  # fmt: skip
@@ -209,6 +213,7 @@ class Execution:
         self.last: tuple[int, dict[str, Items]] | None = None
         self.responded = False
         self.held: Held | None = None
+        self.prepared: dict[RunKey, Foreign] = {}
         self.computing: RunKey | None = None
         self.computing_until: int | None = None
 
@@ -228,6 +233,7 @@ class Execution:
         copy.loops = {node: hold.copy() for node, hold in self.loops.items()}
         copy.outputs = self.outputs.copy()
         copy.traced = self.traced.copy()
+        copy.prepared = self.prepared.copy()
         return copy  # type: ignore[no-any-return]
 
     @property

@@ -2,20 +2,25 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from domain.expressions.array_methods import MUTATING
 from domain.expressions.conversions import to_key
+from domain.expressions.errors import UNSUPPORTED
 from domain.expressions.fast import Run
+from domain.expressions.javascript import UNSUPPORTED_CALLS, UNSUPPORTED_METHODS
 from domain.expressions.library import CONSTANTS
 from domain.expressions.literals import elements
 from domain.expressions.members import call as call_value
 from domain.expressions.members import call_method, index, member
-from domain.expressions.methods import ARRAYS, STRINGS
+from domain.expressions.methods import ARRAYS, METHODS, STRINGS
 from domain.expressions.scope import Scope, node_items
 from domain.expressions.syntax import Call, Chain, Index, Literal, Member, Name, Node, Spread
-from domain.expressions.values import UNDEFINED, Function, Value, forbidden, is_forbidden
+from domain.expressions.values import UNDEFINED, Function, Namespace, Value, forbidden, is_forbidden
 
 if TYPE_CHECKING:
     from domain.expressions.compiler import Compiler
 
+UNCOVERED_METHODS: Final = frozenset().union(*UNSUPPORTED_METHODS.values()) - frozenset().union(*METHODS.values())
+"""Methods of JavaScript that no type has here."""
 _SHORT: Final = object()  # an optional chain that ended early
 
 
@@ -58,6 +63,7 @@ def _special(compiler: "Compiler", node: Call, name: str) -> Run | None:
 
 def _known(compiler: "Compiler", node: Call, function: Value) -> Run:
     """A call of a built-in by its fixed name."""
+    _refuse_uncovered_call(compiler, node, function)
     arguments, text = elements(compiler, node.arguments), compiler.text(node.callee)
     if type(function) is not Function:
         object_ = node.callee.object if isinstance(node.callee, Member) else None
@@ -70,8 +76,26 @@ def _known(compiler: "Compiler", node: Call, function: Value) -> Run:
     return lambda scope, frame: target(scope, *arguments(scope, frame))
 
 
+def _refuse_uncovered_call(compiler: "Compiler", node: Call, function: Value) -> None:
+    """Ways to call a built-in that only JavaScript has."""
+    name, given = compiler.text(node.callee), node.arguments
+    if function is UNDEFINED and isinstance(node.callee, Member):
+        _refuse_uncovered(compiler, node.callee)
+    second = given[1] if len(given) > 1 else None
+    nothing = second is None or (isinstance(second, Literal) and second.value is None)
+    if name == "Math.random":
+        raise compiler.fail(UNSUPPORTED, "Math.random is not available in expressions", node.start)
+    if name == "JSON.parse" and not nothing:
+        raise compiler.fail(UNSUPPORTED, "JSON.parse takes no function here", node.start)
+    if name == "JSON.stringify" and not nothing and not (isinstance(second, Name) and second.name == "undefined"):
+        raise compiler.fail(UNSUPPORTED, "JSON.stringify takes no replacer here", node.start)
+    if type(function) is Namespace and function.name in UNSUPPORTED_CALLS:
+        raise compiler.fail(UNSUPPORTED, f"{function.name}() is not available in expressions; use $now", node.start)
+
+
 def _method(compiler: "Compiler", node: Call, callee: Member) -> Run:
     """`object.name(…)`: strings and arrays find their method without a look-up at run time."""
+    _refuse_uncovered(compiler, callee)
     owner, name = compiler.compile(callee.object), callee.name
     of_text, of_list = STRINGS.get(name), ARRAYS.get(name)
     arguments, text = elements(compiler, node.arguments), compiler.text(callee.object)
@@ -88,6 +112,15 @@ def _method(compiler: "Compiler", node: Call, callee: Member) -> Run:
         return call_method(scope, value, name, arguments(scope, frame), text)
 
     return run
+
+
+def _refuse_uncovered(compiler: "Compiler", callee: Member) -> None:
+    """A method that only JavaScript has, whatever it is called on."""
+    name = callee.name
+    if name in MUTATING:
+        raise compiler.fail(UNSUPPORTED, f"{name} would change an array; {MUTATING[name]}", callee.start)
+    if name in UNCOVERED_METHODS:
+        raise compiler.fail(UNSUPPORTED, f"the method {name} is not available in expressions", callee.start)
 
 
 def _computed_method(compiler: "Compiler", node: Call, callee: Index) -> Run:

@@ -37,11 +37,14 @@ class Scope(Budget):
     `items` are the input items (`{"json": …, "binary"?: …}`), `now` is in ms since 1970 (UTC), `timezone` an IANA name,
     `step_limit` bounds each evaluation. `node` gives a node's outputs, None if it has not run. Nothing in here is
     ever changed by an expression.
+
+    `script`: what the sandbox answered to a node's code (domain.scripts.ScriptAnswer); `foreign`: by source and item
+    the values of expressions that the sandbox evaluated, as they come (foreign.py); None: it was not asked.
     """
 
     __slots__ = (
-        "execution", "item_index", "items", "json", "node", "now", "run_index", "step_limit", "timezone", "variables",
-        "workflow",
+        "execution", "foreign", "item_index", "items", "json", "node", "now", "run_index", "script", "step_limit",
+        "timezone", "variables", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +74,8 @@ class Scope(Budget):
         self.execution = _plain(execution)
         self.variables = _plain(variables)
         self.step_limit = step_limit
+        self.script: Any = None
+        self.foreign: Mapping[str, Sequence[Sequence[Any]]] | None = None
 
 
 @final

@@ -1,20 +1,20 @@
 """Parameter values of workflow documents: constants, `{{ }}` expressions, texts with expressions in them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, final
 
 from domain.expressions import utf16
 from domain.expressions.compiler import Compiler
-from domain.expressions.errors import FORBIDDEN, LIMIT, SYNTAX, UNSUPPORTED, ExpressionError
+from domain.expressions.errors import LIMIT, SYNTAX, UNSUPPORTED, ExpressionError
 from domain.expressions.fast import Run
-from domain.expressions.javascript import FORBIDDEN_GLOBALS, FORBIDDEN_MEMBERS
+from domain.expressions.foreign import Foreign, read_foreign
 from domain.expressions.json_text import text_in_template, to_json
-from domain.expressions.lexer import Lexer, Token
 from domain.expressions.limits import MAX_DATA_DEPTH, MAX_SOURCE, too_deep
 from domain.expressions.parser import Parser
 from domain.expressions.scope import Scope
 from domain.expressions.syntax import Member, Name, Node
-from domain.expressions.values import UNDEFINED, Function, JsonValue, Value, is_forbidden
+from domain.expressions.values import UNDEFINED, Function, JsonValue, Value
 
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
@@ -28,11 +28,11 @@ class Compiled:
     `evaluate(scope)` gives a language value (UNDEFINED possible; `to_json` makes it fit for storing);
     `evaluate_json(scope)` gives it as JSON, and UNDEFINED where it is undefined or a function. Both raise
     ExpressionError. `constant`: no expression in it, the scope is not looked at. `references`: node ids named
-    literally in `$('id')`. `names`: the global names used (`$json`, `Math`, …). `source`: the value as it was in the
-    document.
+    literally in `$('id')`. `names`: the global names used (`$json`, `Math`, …). `foreign`: the expressions in it that
+    the sandbox evaluates (foreign.py). `source`: the value as it was in the document.
     """
 
-    __slots__ = ("constant", "evaluate", "evaluate_json", "names", "references", "source")
+    __slots__ = ("constant", "evaluate", "evaluate_json", "foreign", "names", "references", "source")
 
     def __init__(
         self,
@@ -43,7 +43,9 @@ class Compiled:
         constant: bool = False,
         references: frozenset[str] = _NO_NAMES,
         names: frozenset[str] = _NO_NAMES,
+        foreign: tuple[str, ...] = (),
     ) -> None:
+        self.foreign = foreign
         self.source = source
         self.evaluate = evaluate
         self.evaluate_json = evaluate_json
@@ -66,7 +68,8 @@ def compile_value(value: JsonValue) -> Compiled:
     if builder.plain:
         return Compiled(value, _plain(run), _plain_json(run), references=references, names=names)
     evaluate = _bounded(run)
-    return Compiled(value, evaluate, _json(evaluate), references=references, names=names)
+    foreign = tuple(dict.fromkeys(builder.foreign))
+    return Compiled(value, evaluate, _json(evaluate), references=references, names=names, foreign=foreign)
 
 
 def _plain(run: Run) -> Callable[[Scope], Value]:
@@ -116,12 +119,21 @@ def _bounded(run: Run) -> Callable[[Scope], Value]:
     return evaluate
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One `{{ }}` of a text; `start`: behind its braces."""
+
+    node: Node | Foreign
+    start: int
+
+
 class _Builder:
     """Walks one parameter value. None stands for a constant part."""
 
     def __init__(self) -> None:
         self.references: set[str] = set()
         self.names: set[str] = set()
+        self.foreign: list[str] = []
         self.plain = False  # nothing but a path into the item: its value is JSON already
 
     def build(self, value: JsonValue, depth: int) -> Run | None:
@@ -164,25 +176,38 @@ class _Builder:
         return run_sequence
 
     def _text(self, text: str, *, top: bool) -> Run | None:
-        parts = parse_text(text)
+        parts = _parse_text(text)
         if all(isinstance(part, str) for part in parts):
             return None
         compiler = Compiler(text)
-        try:
-            runs = [part if isinstance(part, str) else compiler.compile(part) for part in parts]
-        except RecursionError:
-            raise too_deep() from None
+        runs = [part if isinstance(part, str) else self._compiled(compiler, text, part) for part in parts]
         self.references |= compiler.references
         self.names |= compiler.names
-        only = runs[0]
+        only, first = runs[0], parts[0]
         if len(runs) == 1 and not isinstance(only, str):
-            node = parts[0]
-            self.plain = top and not isinstance(node, str) and _is_path(node)
+            self.plain = top and isinstance(first, _Piece) and _is_path(first.node)
             return only
         return _joined(runs)
 
+    def _compiled(self, compiler: Compiler, text: str, piece: _Piece) -> Run:
+        """The closure of one `{{ }}`; what the compiler does not cover becomes foreign, too."""
+        node = piece.node
+        if not isinstance(node, Foreign):
+            try:
+                return compiler.compile(node)
+            except RecursionError:
+                raise too_deep() from None
+            except ExpressionError as error:
+                if error.code != UNSUPPORTED:
+                    raise
+                node = read_foreign(text, piece.start, error.message)
+        self.foreign.append(node.source)
+        self.references |= node.references
+        self.names |= node.names
+        return node.run
 
-def _is_path(node: Node) -> bool:
+
+def _is_path(node: Node | Foreign) -> bool:
     """Static members of `$json`: no step can be anything but JSON, except methods taken as values."""
     if not isinstance(node, Member):
         return False
@@ -202,9 +227,9 @@ def _joined(parts: list[str | Run]) -> Run:
     return run
 
 
-def parse_text(text: str) -> list[str | Node]:
-    """The pieces of a text: strings and the syntax trees of its `{{ }}`. Without a closing `}}` it is plain text."""
-    parts: list[str | Node] = []
+def _parse_text(text: str) -> list[str | _Piece]:
+    """The pieces of a text. Without a closing `}}` it is plain text."""
+    parts: list[str | _Piece] = []
     position = 0
     while (opening := text.find(_OPEN, position)) >= 0 and text.find(_CLOSE, opening) >= 0:
         if len(text) > MAX_SOURCE:
@@ -212,13 +237,13 @@ def parse_text(text: str) -> list[str | Node]:
         if opening > position:
             parts.append(text[position:opening])
         node, position = _parse_expression(text, opening + 2)
-        parts.append(node)
+        parts.append(_Piece(node, opening + 2))
     if position < len(text) or not parts:
         parts.append(text[position:])
     return parts
 
 
-def _parse_expression(text: str, start: int) -> tuple[Node, int]:
+def _parse_expression(text: str, start: int) -> tuple[Node | Foreign, int]:
     """One expression and where its closing braces end."""
     parser = Parser(text, start)
     try:
@@ -231,37 +256,8 @@ def _parse_expression(text: str, start: int) -> tuple[Node, int]:
     except RecursionError:
         raise too_deep() from None
     except ExpressionError as error:
-        if error.code == UNSUPPORTED:
-            _refuse_forbidden_names(text, start)
-        raise
+        if error.code != UNSUPPORTED:
+            raise
+        foreign = read_foreign(text, start, error.message)
+        return foreign, foreign.end
     return node, token.start + 2
-
-
-def _refuse_forbidden_names(text: str, start: int) -> None:
-    """What this evaluator does not cover may run elsewhere, but never with a name in it that leads out of the data,
-    wherever it stands. Raises ExpressionError (expression_forbidden)."""
-    lexer = Lexer(text, start)
-    tokens: list[Token] = []
-    braces = 0
-    try:
-        while braces >= 0 and (token := lexer.token()).kind != "end":
-            braces += (token.kind == "{") - (token.kind == "}")
-            tokens.append(token)
-    except ExpressionError:
-        pass  # what cannot be read cannot run either
-    lists = [tokens]
-    while lists:
-        tokens = lists.pop()
-        for place, token in enumerate(tokens):
-            if token.kind == "template":
-                lists.extend(token.value.expressions)
-            elif token.kind == "name" and _leads_out(tokens, place):
-                shown = token.value[:60]
-                raise ExpressionError(FORBIDDEN, f"the name {shown!r} cannot be used in expressions", token.start)
-
-
-def _leads_out(tokens: list[Token], place: int) -> bool:
-    name = tokens[place].value
-    if place < 1 or tokens[place - 1].kind not in {".", "?."}:
-        return is_forbidden(name) or name in FORBIDDEN_GLOBALS
-    return is_forbidden(name) or (place > 1 and f"{tokens[place - 2].value}.{name}" in FORBIDDEN_MEMBERS)

@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from domain.effects import Effect, EffectClass
-from domain.execution.events import Item, Items
+from domain.execution.events import Item, Items, LogLine
 from domain.expressions import ExpressionError, Scope
 from domain.nodes.failures import NodeFailure
 from domain.nodes.origins import ORIGIN, inherit
 from domain.nodes.parameters import Parameter, Parameters
+from domain.scripts import Script
 
 MAIN: Final = "main"
 
@@ -49,11 +50,13 @@ class Response:
 
 @dataclass(slots=True)
 class Output:
-    """What a run put out: items per port, the items that failed, a response if it gave one. `failures`: ascending."""
+    """What a run put out: items per port, the items that failed, a response if it gave one, lines that its code logged.
+    `failures`: ascending."""
 
     ports: dict[str, Items]
     failures: list[Failure] = field(default_factory=list)
     response: Response | None = None
+    logs: list[LogLine] = field(default_factory=list)
 
 
 class Run:
@@ -82,11 +85,13 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Pure:
-    """`weight`: what an item costs, in evaluated expressions; heavy runs are sent to the compute pool."""
+    """`weight`: what an item costs, in evaluated expressions; heavy runs are sent to the compute pool. `script`: code
+    that the sandbox runs first; `run` turns its answer (`scope.script`) into the output."""
 
     run: Callable[[Run], Output]
     outputs: tuple[str, ...] = (MAIN,)
     weight: int = 1
+    script: Script | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _JSON_TYPES: dict[Kind, str] = {"text": "string", "rows": "array", "list": "arra
 class Parameter:
     """One parameter. `expression`: it may hold `{{ … }}`. `rows` are lists of objects with the parameters `of`.
 
-    `longest`: characters of a text.
+    `longest`: characters of a text; `literal`: it is taken as it stands, `{{` and all.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Parameter:
     maximum: float | None = None
     longest: int = 1_000_000
     of: tuple["Parameter", ...] = ()
+    literal: bool = False
 
     def mismatch(self, value: Any) -> str | None:
         """Why a plain value does not fit, or None."""
@@ -179,7 +180,7 @@ class Parameters:
 
     def _read_plain(self, parameter: Parameter, value: Any) -> None:
         wrong = parameter.mismatch(value)
-        if wrong is None and isinstance(value, str) and "{{" in value:
+        if wrong is None and isinstance(value, str) and "{{" in value and not parameter.literal:
             wrong = "takes no expression: give a plain value"
         if wrong is not None:
             self._note(parameter.name, wrong)

@@ -1,6 +1,7 @@
 """The table of node types. A new one is a module and a line here."""
 
 from domain.integrations.registry import integration_types
+from domain.nodes.code import CODE
 from domain.nodes.compare import COMPARE
 from domain.nodes.crypto import CRYPTO
 from domain.nodes.csv_text import CSV
@@ -35,6 +36,7 @@ NODE_TYPES: dict[str, NodeType] = {
         EXECUTE_WORKFLOW_TRIGGER,
         EXECUTE_WORKFLOW,
         HTTP,
+        CODE,
         SET,
         IF,
         SWITCH,

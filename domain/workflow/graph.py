@@ -54,8 +54,8 @@ class Node:
     """One node, compiled. `outputs`: its ports in declared order; `links`: its connections in document order."""
 
     __slots__ = (
-        "disabled", "document", "followed", "id", "index", "inputs", "kind", "links", "on_error", "operation",
-        "outputs", "referenced", "routes", "traces", "type", "weight",
+        "asks", "disabled", "document", "followed", "foreign", "id", "index", "inputs", "kind", "links", "on_error",
+        "operation", "outputs", "referenced", "routes", "script", "traces", "type", "weight",
     )  # fmt: skip
 
     def __init__(self, index: int, document: NodeDocument, node_type: NodeType, operation: Operation) -> None:
@@ -79,6 +79,17 @@ class Node:
         self.traces = False
         """Some node of the workflow is followed."""
         self.weight = operation.weight if isinstance(operation, Pure) else 1
+        self.script = operation.script if isinstance(operation, Pure) else None
+        """Code that the sandbox runs."""
+        self.foreign: tuple[str, ...] = ()
+        """Expressions that the sandbox evaluates before a run."""
+        self.asks: frozenset[str] | None = frozenset()
+        """Ids of the nodes that it names in `$('id')`; None: some are computed."""
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether the sandbox has something to do for each of its runs."""
+        return not self.disabled and (self.script is not None or bool(self.foreign))
 
     @property
     def timeout_seconds(self) -> float:
@@ -210,9 +221,15 @@ def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict
         _check_node(node, node_type, path, problems)
         nodes[index] = node
         names |= parameters.references
+        node.asks = frozenset(parameters.references)
+        node.foreign = tuple(dict.fromkeys(source for compiled in parameters.sources for source in compiled.foreign))
+        if node.foreign and node.kind not in {"pure", "effect", "wait", "sub_workflow"}:
+            problems.add(path, f"{owner}its expressions need the sandbox, which a {node.kind} node cannot use")
         for compiled in parameters.sources:
             computes = _computes_reference(compiled)
             computed = computed or computes
+            if computes:
+                node.asks = None
             if "$" in compiled.names and any(_ITEM.search(text) for text in _texts(compiled.source)):
                 followed |= compiled.references
                 follows_computed = follows_computed or computes

@@ -43,6 +43,9 @@ OPEN_EXECUTIONS = Gauge("linkflow_open_executions", "Executions not ended yet, o
 EFFECTS = Counter("linkflow_effects", "Effects performed", ("kind", "result"))
 EFFECT_SECONDS = Histogram("linkflow_effect_seconds", "Time of one effect", ("kind",), buckets=_SLOW)
 EFFECTS_IN_FLIGHT = Gauge("linkflow_effects_in_flight", "Effects under way now")
+SANDBOX_SECONDS = Histogram(
+    "linkflow_sandbox_seconds", "Time of one run of code in the sandbox", ("language",), buckets=_SLOW
+)
 COMPUTE_SECONDS = Histogram("linkflow_compute_seconds", "Time of one run in the compute pool", buckets=_SLOW)
 DEAD_LETTERS = Counter("linkflow_dead_letters", "Records that could not be decoded or decided", ("code",))
 CHECKPOINT_SECONDS = Histogram("linkflow_checkpoint_seconds", "Time to write a checkpoint", buckets=_FAST)

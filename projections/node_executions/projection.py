@@ -25,7 +25,7 @@ from projections.facts import (
 )
 from projections.operations import Insert, Key, Operation, Table, Upsert, Values
 
-VERSION = 2
+VERSION = 3
 
 NODE_EXECUTIONS = Table(
     name="node_executions",
@@ -44,6 +44,7 @@ NODE_EXECUTIONS = Table(
         "asked": "json",
         "taken": "boolean",
         "ended_seq": "bigint",
+        "logs": "json",
         "started_at": "time",
         "completed_at": "time",
     },
@@ -141,6 +142,9 @@ def _cancelled(_event: NodeCancelled, at: int, _: dict[str, str]) -> Values:
 def _ended(values: Values, event: NodeCompleted | NodeFailed) -> Values:
     if event.attempts:
         values["attempts"] = event.attempts
+    logs = str(event.logs, "utf-8")
+    if logs != "[]":
+        values["logs"] = logs
     return _with_sources(values, event.sources)
 
 

@@ -44,3 +44,24 @@ async def list_node_executions(
         return []
     rows = await connection.fetch(_SQL["list_node_executions"], queued_at, execution, workspace)
     return [NodeExecutionRow(**{name: row[name] for name in NodeExecutionRow.__struct_fields__}) for row in rows]
+
+
+class NodeLogsRow(msgspec.Struct, frozen=True):
+    """What the code of one node run logged. `logs`: JSON text of a list of {level, text, item?}."""
+
+    node_id: str
+    run: int
+    seq: int
+    logs: str
+    completed_at: datetime
+
+
+async def list_logs(
+    connection: Connection, workspace_id: str, execution_id: str, queued_at: datetime, *, after: int, limit: int
+) -> list[NodeLogsRow]:
+    """The logs of at most `limit` runs whose `seq` is above `after`, in order."""
+    workspace, execution = as_uuid(workspace_id), as_uuid(execution_id)
+    if workspace is None or execution is None:
+        return []
+    rows = await connection.fetch(_SQL["list_logs"], queued_at, execution, workspace, after, limit)
+    return [NodeLogsRow(**{name: row[name] for name in NodeLogsRow.__struct_fields__}) for row in rows]

@@ -12,6 +12,7 @@ CREATE TABLE node_executions (
     asked json,
     taken boolean NOT NULL DEFAULT false,
     ended_seq bigint,
+    logs json,
     started_at timestamptz,
     completed_at timestamptz,
     PRIMARY KEY (queued_at, execution_id, node_id, run)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from projections.executions.queries import ExecutionRow, ExecutionSummary
-from projections.node_executions.queries import NodeExecutionRow
+from projections.node_executions.queries import NodeExecutionRow, NodeLogsRow
 from services.api.reads import Reads
 from services.api.results import CLOSED
 
@@ -56,6 +56,30 @@ def summary(row: ExecutionSummary) -> dict[str, Any]:
         "started_at": time_text(row.started_at),
         "completed_at": time_text(row.completed_at),
     }
+
+
+class _LogLine(msgspec.Struct):
+    level: str
+    text: str
+    item: int | None = None
+
+
+_decode_logs = msgspec.json.Decoder(list[_LogLine]).decode
+
+
+def log_lines(row: NodeLogsRow) -> list[dict[str, Any]]:
+    """What a run's code logged, line by line."""
+    return [
+        {
+            "node_id": row.node_id,
+            "run": row.run,
+            "item": line.item,
+            "level": line.level,
+            "text": line.text,
+            "at": time_text(row.completed_at),
+        }
+        for line in _decode_logs(row.logs.encode())
+    ]
 
 
 class ExecutionsView:

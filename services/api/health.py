@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from infra.log.port import Log, LogError, Topic
+from infra.sandbox.layout import SandboxUnavailable, find_sandbox
 from infra.telemetry.metrics import TICK_AGE
 from projections.positions import INPUT_TOPIC
 from services.api.answers import COMMIT_TOPICS, Follower
@@ -16,6 +17,8 @@ STUCK_SECONDS = 10.0
 TICK_SECONDS = 15.0
 _KEPT_SECONDS = 0.5
 _CHECK_SECONDS = 3.0
+_SANDBOX_AFTER_SECONDS = 3.0
+"""Not while everything starts: it takes half a second of a core."""
 
 _AWAY: tuple[type[BaseException], ...] = (LogError, *READS_AWAY)
 """TimeoutError is among them."""
@@ -34,6 +37,7 @@ class Health:
         self._checked_at = float("-inf")
         self._components: dict[str, Component] = {}
         self._stuck_since: dict[str, tuple[tuple[int, ...], float]] = {}
+        self._sandbox: asyncio.Task[Component] | None = None
 
     async def components(self) -> dict[str, Component]:
         async with self._checking:
@@ -47,6 +51,7 @@ class Health:
             _guarded(self._check_log, _AWAY), _guarded(self._check_database, READS_AWAY)
         )
         components = {"log": log, "database": database, "scheduler": self._check_scheduler()}
+        components["sandbox"] = self._check_sandbox()
         if log["ok"] and database["ok"]:
             components |= await _guarded_all(self._check_readers, ("worker", "projector"))
         else:
@@ -75,6 +80,12 @@ class Health:
         TICK_AGE.set(silent)
         skew = round((now_ms() - tick) / 1000, 1)
         return {"ok": silent < TICK_SECONDS, "seconds_since_tick": round(silent, 1), "seconds_behind_clock": skew}
+
+    def _check_sandbox(self) -> Component:
+        """Whether code can run on this machine, which is tried out once. Everything else works without."""
+        if self._sandbox is None:
+            self._sandbox = asyncio.create_task(_look_for_sandbox())
+        return self._sandbox.result() if self._sandbox.done() else {"ok": True, "detail": "not looked at yet"}
 
     async def _check_readers(self) -> dict[str, Component]:
         answered = await self._reads.answered()
@@ -116,6 +127,15 @@ class Health:
             self._stuck_since[name] = (progress, now)
             return False
         return now - before[1] > STUCK_SECONDS
+
+
+async def _look_for_sandbox() -> Component:
+    await asyncio.sleep(_SANDBOX_AFTER_SECONDS)
+    try:
+        await asyncio.to_thread(find_sandbox)
+    except SandboxUnavailable as error:
+        return {"ok": True, "available": False, "detail": str(error)}
+    return {"ok": True, "available": True}
 
 
 async def _guarded(check: Callable[[], Awaitable[Component]], failures: tuple[type[BaseException], ...]) -> Component:

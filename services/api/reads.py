@@ -16,7 +16,7 @@ from infra.postgres.pool import CONNECTION_LOST, Pool
 from projections.executions import queries as executions
 from projections.executions.queries import ExecutionRow, ExecutionSummary
 from projections.node_executions import queries as node_executions
-from projections.node_executions.queries import NodeExecutionRow
+from projections.node_executions.queries import NodeExecutionRow, NodeLogsRow
 from projections.positions import load_answered, load_places
 from projections.webhooks import queries as webhooks
 from projections.webhooks.queries import WebhookRow
@@ -134,6 +134,11 @@ class Reads:
 
     async def node_runs(self, workspace: str, execution: ExecutionRow) -> list[NodeExecutionRow]:
         return await node_executions.list_node_executions(self.pool, workspace, execution.id, execution.queued_at)
+
+    async def node_logs(self, workspace: str, execution: ExecutionRow, *, after: int, limit: int) -> list[NodeLogsRow]:
+        return await node_executions.list_logs(
+            self.pool, workspace, execution.id, execution.queued_at, after=after, limit=limit
+        )
 
     async def blob(self, workspace: str, blob_id: str) -> bytes:
         """One value that is stored outside."""

@@ -102,6 +102,38 @@ def show(execution_id: ExecutionId, as_json: Json = False) -> None:
         console().print(_tree(execution))
 
 
+@app.command("logs")
+def logs(
+    execution_id: ExecutionId,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most the lines of so many node runs.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on behind a page (its next_cursor).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the code of its nodes logged."""
+    path = f"/api/v1/executions/{segment(execution_id)}/logs"
+    page = request("GET", path, query={"limit": limit, "cursor": cursor})
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        ["at", "node", "run", "item", "level", "text"],
+        [
+            [
+                short_time(line["at"]),
+                line["node_id"],
+                line["run"],
+                "" if line["item"] is None else line["item"],
+                line["level"],
+                line["text"],
+            ]
+            for line in page["items"]
+        ],
+        empty="nothing was logged",
+    )
+    if page.get("next_cursor"):
+        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+
+
 @app.command("cancel")
 def cancel(execution_id: ExecutionId, as_json: Json = False) -> None:
     """Cancel an execution. What is under way may still happen; its result is recorded."""

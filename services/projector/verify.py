@@ -31,7 +31,7 @@ _EXECUTIONS = {
 _NODES = {
     "queued_at": "time", "execution_id": "uuid", "node_id": "", "run": "", "seq": "", "status": "", "attempts": "",
     "sources": "json", "output": "json", "error": "json", "asked": "json", "taken": "", "ended_seq": "",
-    "started_at": "time", "completed_at": "time",
+    "logs": "json", "started_at": "time", "completed_at": "time",
 }  # fmt: skip
 _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
     "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time"}),

@@ -176,7 +176,8 @@ class ExecutionHistory:
             begun = None if kind == "execution.node_cancelled" else at
             row = self.nodes[name] = {
                 "seq": version, "status": "", "attempts": 0, "sources": None, "output": None, "error": None,
-                "asked": None, "taken": False, "ended_seq": None, "started_at": begun, "completed_at": None,
+                "asked": None, "taken": False, "ended_seq": None, "logs": None,
+                "started_at": begun, "completed_at": None,
             }  # fmt: skip
         elif row["status"] in _FINAL_NODE and kind != "execution.node_outcome_unknown":
             where = f"{commit['stream']} version {version}"
@@ -197,6 +198,8 @@ class ExecutionHistory:
             row["attempts"] = attempts
         if data.get("sources"):
             row["sources"] = digest(data["sources"])
+        if data.get("logs"):
+            row["logs"] = digest(data["logs"])
         if kind == "execution.node_completed":
             row["output"] = _payload(data, "outputs", blobs)
             row["ended_seq"] = version

@@ -18,6 +18,7 @@ from infra.log.clock import LogClock
 from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.pool import open_pool
+from infra.sandbox import Sandbox
 from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
 from infra.telemetry.metrics import serve_metrics
@@ -62,6 +63,7 @@ async def run(settings: Settings) -> None:
                 credential_desk=credentials.desk(interpreters),
                 log_clock=clock,
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
+                sandbox=Sandbox(),
             )
             await worker.run(stop)
         finally:

@@ -12,10 +12,9 @@ from functools import partial
 from typing import Any
 
 from domain.effects import Compute, CredentialWork, PerformAttempt
-from domain.execution.commands import AttemptNotStarted, ConcludeAttempt, ConcludeCompute
-from domain.execution.decider import compute_job
-from domain.execution.events import ErrorInfo
+from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
 from domain.execution.links import NO_LINKS, Links
+from domain.workflow.graph import Graph
 from infra.blobs import BlobStore
 from infra.log.clock import LogClock
 from infra.log.port import (
@@ -37,7 +36,8 @@ from schemas import registry
 from schemas.envelope import KIND_COMMAND, decode_tick, encode, partition_of
 from schemas.fence import GapInLog
 from schemas.payloads import BlobCollector
-from services.worker.compute import ComputeFailed, ComputePool
+from services.worker.compute import ComputePool
+from services.worker.computing import Computing, ScriptRunner
 from services.worker.effects.credential_work import CredentialDesk
 from services.worker.effects.interpreter import Interpreters
 from services.worker.effects.performer import EffectPerformer
@@ -86,6 +86,7 @@ class Worker:
         links: Links = NO_LINKS,
         credential_desk: CredentialDesk | None = None,
         log_clock: LogClock | None = None,
+        sandbox: ScriptRunner | None = None,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
@@ -93,7 +94,6 @@ class Worker:
         self.name = name
         self.versions = versions
         self.shares = Shares(weights)
-        self._links = links
         self._positions = positions
         self._beat = beat
         self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions, links), AggregateLane())
@@ -101,7 +101,7 @@ class Worker:
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
         self._performer = EffectPerformer(max_effects, interpreters, weights)
-        self._compute = compute or ComputePool(compute_processes)
+        self._computing = Computing(compute or ComputePool(compute_processes), sandbox, links)
         self._writer: Writer | None = None
         self._writer_lock = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
@@ -206,10 +206,8 @@ class Worker:
         document = self.versions.document(key) if key else None
         if graph is None or document is None or entry.state is None:
             return
-        job = compute_job(entry.state, request.node, request.run, graph, links=self._links.within(entry.workspace))
-        if job is None or not owner.computing_begins(stream, request.node, request.run):
-            return
-        self._spawn(self._compute_run(owner, request, stream, document, job))
+        if owner.computing_begins(stream, request.node, request.run):
+            self._spawn(self._compute_run(owner, request, stream, entry, graph, document))
 
     # --- assignment -------------------------------------------------------------------------------------------------
 
@@ -350,16 +348,14 @@ class Worker:
                 return
 
     async def _compute_run(
-        self, owner: PartitionOwner, request: Compute, stream: str, document: bytes, job: bytes
+        self, owner: PartitionOwner, request: Compute, stream: str, entry: Entry, graph: Graph, document: bytes
     ) -> None:
         try:
-            result: Any = await self._compute.run(document, job)
-            command = ConcludeCompute(node=request.node, run=request.run, result=result)
-        except ComputeFailed as error:
-            failure = ErrorInfo(code=error.code, message=str(error), node_id=request.node)
-            command = ConcludeCompute(node=request.node, run=request.run, result=None, error=failure)
-        owner.computing_ended(stream, request.node, request.run)
-        owner.post(stream, command)
+            done = await self._computing.run(entry.workspace, entry.state, request, graph, document, owner.clock.now())
+        finally:
+            owner.computing_ended(stream, request.node, request.run)
+        for command in done:
+            owner.post(stream, command)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -388,7 +384,7 @@ class Worker:
             await asyncio.wait(self._late, timeout=LATE_SECONDS)
         for task in list(self._late):
             task.cancel()
-        self._compute.close()
+        await self._computing.close()
         await membership.close()
         await reader.close()
         if self._writer is not None:

@@ -72,6 +72,7 @@ EVENTS: list[Any] = [
     ee.NodeFailed(node="check", run=0, error=ERROR, sources=SOURCES, attempts=3),
     ee.NodeOutcomeUnknown(node="check", run=0, attempt=3, indexes=[0], asked=True, waiting_for=[0, 2]),
     ee.VerdictGiven(node="check", run=0, verdict="run_again", indexes=[0], left=[2]),
+    ee.NodePrepared(node="check", run=0, values={"new Date()": [["v", "2026-11-27T10:00:00.000Z"], ["e", "expression_type", "no"]]}),
     ee.NodeCancelled(node="pause", run=0),
     ee.ResponseGiven(node="answer", status=201, headers={"x-order": "7"}, body={"ok": True, "list": [1, None]}),
     ee.ExecutionParked(at=AT),

@@ -73,6 +73,16 @@ CATCHING = document(
     ],
     ["start -> post", "post.error -> bad", "bad -> stop"],
 )
+SANDBOXED = document(
+    "sandboxed",
+    [
+        node("start", "manual"),
+        node("code", "code", {"source": "console.log('seen', items.length); return items"}),
+        node("old", "code", {"language": "python", "mode": "each_item", "source": "print(_json.n)\nreturn _json"}),
+        node("get", "http", {"url": "https://example.com/{{ new Map([[1, 'one'], [2, 'two']]).get($json.n) }}"}),
+    ],
+    ["start -> code", "code -> old", "old -> get"],
+)
 CALLING = document(
     "calling",
     [
@@ -156,6 +166,11 @@ def _caught(run: Run) -> None:
     run.conclude("post", [ok(0, {}), failed(1, "http_status", retriable=False)])
 
 
+def _sandboxed(run: Run) -> None:
+    run.start([{"n": 1}, {"n": 2}]).settle()
+    run.conclude("get", [failed(0), ok(1, {"two": 2})])
+
+
 def _called(run: Run) -> None:
     run.start([{"n": 1}, {"n": 2}], priority="high")
     error = ErrorInfo(code="stop_and_error", message="no", node_id="x")
@@ -188,6 +203,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], Callable[[Run], None]]] = {
     "caught": (CATCHING, _caught),
     "calls": (CALLING, _calls),
     "called": (CALLING, _called),
+    "sandboxed": (SANDBOXED, _sandboxed),
 }
 
 

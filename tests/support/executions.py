@@ -23,9 +23,10 @@ from domain.execution.commands import (
     Resume,
     StartExecution,
 )
-from domain.execution.decider import compute_job, compute_run, decide, fold, restore, snapshot
+from domain.execution.decider import compute_job, compute_run, decide, fold, restore, script_call, snapshot
 from domain.execution.events import (
     TERMINAL,
+    ErrorInfo,
     ExecutionCompleted,
     ExecutionEvent,
     ExecutionFailed,
@@ -33,9 +34,12 @@ from domain.execution.events import (
     NodeCompleted,
 )
 from domain.execution.links import NO_LINKS
+from domain.execution.scripts import foreign_values
 from domain.execution.state import Execution
+from domain.nodes.failures import NodeFailure
 from domain.workflow.document import parse_document
 from domain.workflow.graph import Graph, compile_workflow
+from tests.support.scripts import sandbox_of_tests
 
 EXECUTION = "6f7cbf0e-0f6c-4d0a-9a51-3f1f5f0a0001"
 NOW = 1_000_000
@@ -183,7 +187,19 @@ class Run:
         self.open.remove(request)
         assert self.state is not None
         assert self.document is not None
-        job = compute_job(self.state, request.node, request.run, self.graph, links=self.links)
+        called = script_call(self.state, request.node, request.run, self.graph, clock=CLOCK, links=self.links)
+        foreign = None
+        if called is not None:
+            answer = sandbox_of_tests().run(called)
+            node_ = self.graph.by_id[request.node]
+            if node_.script is not None or node_.kind != "pure":
+                return self.do(ConcludeCompute(node=request.node, run=request.run, result=None, answer=answer))
+            try:
+                foreign = foreign_values(node_, answer)
+            except NodeFailure as error:
+                why = ErrorInfo(code=error.code, message=error.message)
+                return self.do(ConcludeCompute(node=request.node, run=request.run, result=None, error=why))
+        job = compute_job(self.state, request.node, request.run, self.graph, links=self.links, foreign=foreign)
         assert job is not None, "nothing to compute"
         result = compute_run(self.document, job)
         return self.do(ConcludeCompute(node=request.node, run=request.run, result=result))

@@ -14,16 +14,24 @@ from projections.executions.queries import ExecutionRow
 from services.api.bodies import parse_json, read_body
 from services.api.commands import now_ms
 from services.api.configuration import decide
-from services.api.executions_view import summary
+from services.api.executions_view import log_lines, summary
 from services.api.idempotency import identify
-from services.api.paging import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor, page
+from services.api.paging import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    decode_cursor,
+    decode_number,
+    encode_cursor,
+    encode_number,
+    page,
+)
 from services.api.parts import Parts
 from services.api.principal import Principal
 from services.api.problems import Problem, not_found
 from services.api.results import CLOSED
 from services.api.routes import examples
 from services.api.routes.common import Asker, MinPosition, json_answer, reach
-from services.api.routes.models import Accepted, Execution, ExecutionPage
+from services.api.routes.models import Accepted, Execution, ExecutionPage, LogPage
 from services.api.starts import Start
 
 ExecutionId = Annotated[str, Path(examples=[examples.EXECUTION_ID])]
@@ -81,6 +89,22 @@ def make_router(parts: Parts) -> APIRouter:
     async def get(execution_id: ExecutionId, principal: Asker, min_position: MinPosition = None) -> Response:
         await reach(parts, min_position)
         return json_answer(await parts.view.detail(await _row(parts, principal, execution_id)))
+
+    @router.get("/{execution_id}/logs", response_model=LogPage, summary="What its nodes' code logged, in order")
+    async def logs(
+        execution_id: ExecutionId,
+        principal: Asker,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most the lines of so many node runs.")] = 50,
+        cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+        min_position: MinPosition = None,
+    ) -> Response:
+        await reach(parts, min_position)
+        row = await _row(parts, principal, execution_id)
+        after = decode_number(cursor)
+        runs = await parts.reads.node_logs(principal.workspace_id, row, after=after, limit=limit + 1)
+        shown = runs[:limit]
+        following = encode_number(shown[-1].seq) if len(runs) > limit else None
+        return json_answer(page([line for run in shown for line in log_lines(run)], following))
 
     @router.post("/{execution_id}/cancel", status_code=202, response_model=Accepted, summary="Cancel an execution")
     async def cancel(request: Request, execution_id: ExecutionId, principal: Asker) -> Response:

@@ -119,6 +119,20 @@ class ExecutionPage(BaseModel):
     next_cursor: str | None
 
 
+class LogLine(BaseModel):
+    node_id: str
+    run: int
+    item: int | None = Field(description="Which of the run's items it is about, if it is about one.")
+    level: Literal["debug", "info", "log", "warn", "error"]
+    text: str
+    at: str = Field(description="When the run ended.")
+
+
+class LogPage(BaseModel):
+    items: list[LogLine]
+    next_cursor: str | None
+
+
 class FieldProblem(BaseModel):
     path: str
     message: str
