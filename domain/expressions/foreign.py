@@ -40,8 +40,9 @@ _TRUTHY_NUMBERS: Final[Mapping[str, float]] = {
 
 
 _JAVASCRIPT_TOO: Final = frozenset({
-    "abs", "ceil", "getTime", "toISOString", "difference", "entries", "floor", "groupBy", "intersection", "isInteger", "keys", "max", "min",
-    "now", "reverse", "round", "set", "take", "toISO", "toISODate", "toMillis", "toSeconds", "toJSDate",
+    "abs", "ceil", "difference", "entries", "floor", "getTime", "groupBy", "intersection", "isInteger", "keys", "max",
+    "min", "now", "toISOString", "reverse", "round", "set", "take", "toISO", "toISODate", "toMillis", "toSeconds",
+    "toJSDate",
     "toUnixInteger", "toString", "toJSON", "valueOf", "union", "values", "first", "last",
 })  # fmt: skip
 _OWN_METHODS: Final = frozenset({entry.name for entry in REGISTRY} | set(DATE_METHODS)) - _JAVASCRIPT_TOO

@@ -13,6 +13,7 @@ from infra.egress.guard import EgressGuard
 from infra.log.memory import MemoryLog
 from infra.log.port import Log, Membership, NewRecord, Reader, Record, Topic, Writer
 from infra.postgres.checkpoints import MemoryCheckpoints
+from infra.sandbox import Sandbox
 from schemas import registry
 from schemas.envelope import (
     KIND_COMMAND,
@@ -125,7 +126,8 @@ class HeldLog:
 class Cluster:
     """A log, its checkpoints, and workers on it. Use as a context manager: all workers end with it."""
 
-    def __init__(self, *, max_effects: int = 2_000) -> None:
+    def __init__(self, *, max_effects: int = 2_000, sandboxed: bool = False) -> None:
+        self._sandboxed = sandboxed
         self._max_effects = max_effects
         self.log = MemoryLog(PARTITIONS, clock=wall_ms)
         self.checkpoints = MemoryCheckpoints()
@@ -167,6 +169,7 @@ class Cluster:
             lanes=lanes,
             max_effects=self._max_effects,
             interpreters={HttpRequest: HttpEffects(LOOPBACK)},
+            sandbox=Sandbox() if self._sandboxed else None,
         )
         stop = self._stops[name] = asyncio.Event()
         self.workers[name] = worker
