@@ -12,7 +12,9 @@ import msgspec
 SPILL_OVER = 64 * 1024
 """Bytes of JSON that a field may have inside a record."""
 
-PAYLOAD_FIELDS = frozenset({"items", "outputs", "output", "body", "result", "results", "document", "taken_runs", "values"})
+PAYLOAD_FIELDS = frozenset(
+    {"items", "outputs", "output", "body", "result", "results", "document", "taken_runs", "values"}
+)
 """Fields that hold users' data and may be large, by name, in every event and command."""
 
 Spill = Callable[[bytes], str]

@@ -5,8 +5,8 @@ from functools import lru_cache
 import msgspec
 
 from domain.execution.calls import resume_facts
-from domain.execution.links import NO_LINKS, Links
 from domain.execution.events import Items, LogLine, Source
+from domain.execution.links import NO_LINKS, Links
 from domain.execution.runs import execution_facts, outputs_reader, perform, workflow_facts
 from domain.execution.state import Delivery, Execution, Foreign
 from domain.expressions import Scope
