@@ -10,6 +10,7 @@ from projections.facts import Commit
 from projections.node_executions import projection as node_executions
 from projections.operations import Operation, Table
 from projections.positions import COMMIT_TOPIC
+from projections.schedules import projection as schedules
 from projections.sql import read_sql
 from projections.webhooks import projection as webhooks
 from projections.workflow_versions import projection as workflow_versions
@@ -43,6 +44,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("workflow_versions", "workflow", "aggregates", workflow_versions),
         _projection("webhooks", "workflow", "aggregates", webhooks),
         _projection("credentials", "credential", "aggregates", credentials),
+        _projection("schedules", "schedule", "aggregates", schedules),
         _projection("executions", "execution", "executions", executions),
         _projection("node_executions", "execution", "executions", node_executions),
     )

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from domain.schedule import events as schedule
 from schemas.envelope import CommitRecord, EventRecord
 from schemas.errors import DECODING_ERRORS, MalformedRecord, SchemaError
 from schemas.registry import EVENTS, decode_event_bare
@@ -275,6 +276,20 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "workflow.activated": WorkflowActivated,
     "workflow.deactivated": WorkflowDeactivated,
     "workflow.archived": WorkflowArchived,
+    "schedule.created": schedule.ScheduleCreated,
+    "schedule.changed": schedule.ScheduleChanged,
+    "schedule.paused": schedule.SchedulePaused,
+    "schedule.resumed": schedule.ScheduleResumed,
+    "schedule.ended": schedule.ScheduleEnded,
+    "schedule.deleted": schedule.ScheduleDeleted,
+    "schedule.armed": schedule.ScheduleArmed,
+    "schedule.fired": schedule.ScheduleFired,
+    "schedule.firing_deferred": schedule.FiringDeferred,
+    "schedule.firings_skipped": schedule.FiringsSkipped,
+    "schedule.firing_suppressed": schedule.FiringSuppressed,
+    "schedule.execution_noted": schedule.ExecutionNoted,
+    "schedule.backfill_started": schedule.BackfillStarted,
+    "schedule.backfill_ended": schedule.BackfillEnded,
     "workspace.created": WorkspaceCreated,
     "workspace.api_key_added": ApiKeyAdded,
     "workspace.api_key_revoked": ApiKeyRevoked,

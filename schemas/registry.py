@@ -18,6 +18,8 @@ from domain.credential import events as credential
 from domain.decision import OutgoingCommand
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
+from domain.schedule import commands as schedule_commands
+from domain.schedule import events as schedule
 from domain.workflow import commands as workflow_commands
 from domain.workflow import events as workflow
 from domain.workspace import commands as workspace_commands
@@ -51,6 +53,20 @@ EVENTS = Codec(
         Entry("execution.failed", execution.ExecutionFailed),
         Entry("execution.cancelled", execution.ExecutionCancelled),
         Entry("execution.timed_out", execution.ExecutionTimedOut),
+        Entry("schedule.created", schedule.ScheduleCreated),
+        Entry("schedule.changed", schedule.ScheduleChanged),
+        Entry("schedule.paused", schedule.SchedulePaused),
+        Entry("schedule.resumed", schedule.ScheduleResumed),
+        Entry("schedule.ended", schedule.ScheduleEnded),
+        Entry("schedule.deleted", schedule.ScheduleDeleted),
+        Entry("schedule.armed", schedule.ScheduleArmed),
+        Entry("schedule.fired", schedule.ScheduleFired),
+        Entry("schedule.firing_deferred", schedule.FiringDeferred),
+        Entry("schedule.firings_skipped", schedule.FiringsSkipped),
+        Entry("schedule.firing_suppressed", schedule.FiringSuppressed),
+        Entry("schedule.execution_noted", schedule.ExecutionNoted),
+        Entry("schedule.backfill_started", schedule.BackfillStarted),
+        Entry("schedule.backfill_ended", schedule.BackfillEnded),
         Entry("workflow.created", workflow.WorkflowCreated),
         Entry("workflow.version_added", workflow.WorkflowVersionAdded),
         Entry("workflow.activated", workflow.WorkflowActivated),
@@ -84,6 +100,16 @@ COMMANDS = Codec(
         Entry("execution.conclude_compute", execution_commands.ConcludeCompute),
         Entry("execution.pass_time", execution_commands.PassTime),
         Entry("execution.resume", execution_commands.Resume),
+        Entry("schedule.create", schedule_commands.CreateSchedule),
+        Entry("schedule.update", schedule_commands.UpdateSchedule),
+        Entry("schedule.pause", schedule_commands.PauseSchedule),
+        Entry("schedule.resume", schedule_commands.ResumeSchedule),
+        Entry("schedule.delete", schedule_commands.DeleteSchedule),
+        Entry("schedule.ensure", schedule_commands.EnsureSchedule),
+        Entry("schedule.end", schedule_commands.EndSchedule),
+        Entry("schedule.note_execution_ended", schedule_commands.NoteExecutionEnded),
+        Entry("schedule.start_backfill", schedule_commands.StartBackfill),
+        Entry("schedule.cancel_backfill", schedule_commands.CancelBackfill),
         Entry("workflow.create", workflow_commands.CreateWorkflow),
         Entry("workflow.update", workflow_commands.UpdateWorkflow),
         Entry("workflow.activate", workflow_commands.ActivateWorkflow),

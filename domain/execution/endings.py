@@ -23,6 +23,7 @@ from domain.execution.events import (
 )
 from domain.execution.links import Links
 from domain.execution.state import CANCELLED, COMPLETED, FAILED, TIMEOUT
+from domain.schedule.commands import NoteExecutionEnded
 
 TerminalEvent = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ExecutionTimedOut
 EndStatus = Literal["completed", "failed", "cancelled", "timeout", "refused"]
@@ -77,7 +78,12 @@ def _to_parent(origin: Origin, end: End) -> ConcludeChild:
     )
 
 
-_TELL: dict[str, Callable[[Origin, End], Any]] = {"parent": _to_parent}
+def _to_schedule(origin: Origin, end: End) -> NoteExecutionEnded:
+    message = "" if end.error is None else f"{end.error.code}: {end.error.message}"[:500]
+    return NoteExecutionEnded(end.execution_id, origin.ref, end.status, end.at, message)
+
+
+_TELL: dict[str, Callable[[Origin, End], Any]] = {"parent": _to_parent, "schedule": _to_schedule}
 """By kind of origin, the command that tells it. A kind without a line here wants to know nothing."""
 
 

@@ -20,6 +20,7 @@ from domain.nodes.remove_duplicates import REMOVE_DUPLICATES
 from domain.nodes.rename_keys import RENAME_KEYS
 from domain.nodes.respond import RESPOND
 from domain.nodes.routing import FILTER, IF, SWITCH
+from domain.nodes.schedule import SCHEDULE
 from domain.nodes.set import SET
 from domain.nodes.summarize import SUMMARIZE
 from domain.nodes.wait import APPROVAL, WAIT
@@ -35,6 +36,7 @@ NODE_TYPES: dict[str, NodeType] = {
         ERROR_TRIGGER,
         EXECUTE_WORKFLOW_TRIGGER,
         EXECUTE_WORKFLOW,
+        SCHEDULE,
         HTTP,
         CODE,
         SET,

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, assert_never
 
+import msgspec
+
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.errors import InvalidDocument
 from domain.workflow.commands import (
@@ -29,6 +31,7 @@ from domain.workflow.events import (
     WorkflowVersionAdded,
 )
 from domain.workflow.graph import compile_workflow
+from domain.workflow.schedules import commands_after
 from domain.workflow.state import Workflow, evolve, restore, snapshot
 
 __all__ = ["Workflow", "decide", "evolve", "restore", "snapshot"]
@@ -49,11 +52,12 @@ def decide(command: WorkflowCommand, state: Workflow | None, *, workspace: str, 
         case UpdateWorkflow():
             return _update(command, state)
         case ActivateWorkflow():
-            return _activate(command, state)
+            return _with_schedules(stream_id, state, _activate(command, state), command.at)
         case DeactivateWorkflow(at=at):
-            return _decided(state, [WorkflowDeactivated(at)] if state.status == "active" else [])
+            decided = _decided(state, [WorkflowDeactivated(at)] if state.status == "active" else [])
+            return _with_schedules(stream_id, state, decided, at)
         case ArchiveWorkflow(at=at):
-            return _decided(state, [WorkflowArchived(at)])
+            return _with_schedules(stream_id, state, _decided(state, [WorkflowArchived(at)]), at)
         case _:
             assert_never(command)
 
@@ -91,6 +95,14 @@ def _activate(command: ActivateWorkflow, state: Workflow) -> Decision:
     if isinstance(bindings, Outcome):
         return _refused(state, bindings)
     return _decided(state, [WorkflowActivated(version, bindings, command.at)])
+
+
+def _with_schedules(stream_id: str, before: Workflow, decided: Decision, at: int) -> Decision:
+    """The decision, with what its schedules are told (rule 13)."""
+    if not decided.events:
+        return decided
+    workflow_id = stream_id.removeprefix("workflow-")
+    return msgspec.structs.replace(decided, commands=commands_after(workflow_id, before, decided.state, at))
 
 
 def _bindings(command: ActivateWorkflow, state: Workflow, version: int) -> list[WebhookBinding] | Outcome:

@@ -12,6 +12,7 @@ import asyncpg
 
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
+from services.projector import verify_schedules
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
 
 Progress = Callable[[int, int], None]
@@ -49,6 +50,7 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
                         "generation": "", "expires_at": "time", "scope": "", "connection_error": "json",
                         "last_used_at": "time", "last_test": "json", "created_at": "time", "updated_at": "time",
                         "fingerprint": "", "stream_version": ""}),
+    **verify_schedules.COLUMNS,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ fence, so that a mistake there cannot hide itself here.
 import json
 from typing import Any
 
+from services.projector import verify_schedules
 from services.projector.verify_credentials import fold_credential
 from services.projector.verify_values import Report, Row, digest, shown
 
@@ -217,10 +218,14 @@ class AggregateHistory:
     def __init__(self, report: Report) -> None:
         self._report = report
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {
-            name: {} for name in ("workspaces", "api_keys", "workflows", "workflow_versions", "webhooks")
-        }
+            name: {}
+            for name in (
+                "workspaces", "api_keys", "workflows", "workflow_versions", "webhooks", *verify_schedules.TABLES,
+            )
+        }  # fmt: skip
         self._credentials: dict[tuple[Any, ...], Row] = {}
         self.tables["credentials"] = self._credentials
+        self._schedules = verify_schedules.ScheduleHistory(self.tables)
 
     def fold(self, commit: Row) -> None:
         kind, _, key = commit["stream"].partition("-")
@@ -231,6 +236,9 @@ class AggregateHistory:
                 self._workflow(commit, key, commit["version"] + place, event)
             elif kind == "credential":
                 fold_credential(self._credentials, commit, key, commit["version"] + place, event, self._report)
+            elif kind == "schedule" and not self._schedules.fold(commit, key, commit["version"] + place, event):
+                where = f"{commit['stream']} version {commit['version'] + place}"
+                self._report("transition", where, f"{event['type']} follows nothing")
 
     def _workspace(self, key: str, event: Row) -> None:
         data = event["data"]

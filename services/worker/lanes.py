@@ -13,9 +13,12 @@ from domain.decision import Decision, Outcome
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
 from domain.execution.commands import ExecutionCommand, StartExecution
+from domain.execution.commands import PassTime as ExecutionPassTime
 from domain.execution.endings import refused
 from domain.execution.events import ExecutionQueued, Told
 from domain.execution.links import NO_LINKS, Links
+from domain.schedule import decider as schedule_decider
+from domain.ticking import PassTime
 from domain.workflow import decider as workflow_decider
 from domain.workspace import decider as workspace_decider
 from infra.log.port import Topic
@@ -88,7 +91,7 @@ class Lane(Protocol):
         """Take recorded events into the entry's state."""
         ...
 
-    def settle(self, entry: Entry) -> None:
+    def settle(self, entry: Entry, stream: str) -> None:
         """Note what the owner must know of the new state (due time, parked, queued)."""
         ...
 
@@ -229,7 +232,7 @@ class ExecutionLane:
             self._keys.clear()
         return self._keys.setdefault(key, key)
 
-    def settle(self, entry: Entry) -> None:
+    def settle(self, entry: Entry, stream: str) -> None:
         state = entry.state
         entry.due = state.next_due
         entry.queued = state.status == "queued" and state.begin_at is None
@@ -336,9 +339,15 @@ class ExecutionLane:
 
 _AGGREGATES: dict[str, Any] = {
     "credential-": credential_decider,
+    "schedule-": schedule_decider,
     "workflow-": workflow_decider,
     "workspace-": workspace_decider,
 }
+"""Streams by how their names begin, and the module that decides them.
+
+One that has `next_due(state)` (ms of owner's time, or None) lives in time: its `decide` takes `now`, and gets a
+`PassTime` as soon as ticks have reached that.
+"""
 
 
 def _decider_of(stream: str) -> Any:
@@ -354,7 +363,7 @@ class AggregateLane:
     name = "aggregates"
     input_topic = Topic.COMMANDS
     commit_topic = Topic.EVENTS
-    ticks = False
+    ticks = True
     remembers = False
 
     def owns(self, stream: str) -> bool:
@@ -372,9 +381,12 @@ class AggregateLane:
     def decide(
         self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int, begin: bool
     ) -> Decision:
-        decided: Decision = _decider_of(stream).decide(
-            command, entry.state if entry else None, workspace=workspace, stream_id=stream
-        )
+        decider = _decider_of(stream)
+        state = entry.state if entry else None
+        timed = {"now": now} if hasattr(decider, "next_due") else {}
+        if isinstance(command, ExecutionPassTime):  # what an owner gives to every stream that is due
+            command = PassTime(now)
+        decided: Decision = decider.decide(command, state, workspace=workspace, stream_id=stream, **timed)
         return decided
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -382,8 +394,9 @@ class AggregateLane:
         for event in events:
             entry.state = evolve(entry.state, event)
 
-    def settle(self, entry: Entry) -> None:
-        return
+    def settle(self, entry: Entry, stream: str) -> None:
+        next_due = getattr(_decider_of(stream), "next_due", None)
+        entry.due = next_due(entry.state) if next_due is not None else None
 
     def failure(
         self, command: Any, entry: Entry | None, outcome: Outcome, *, stream: str, workspace: str, now: int

@@ -80,7 +80,7 @@ class PartitionMemory:
         self._dirty.add(stream)
         if entry.state is None:
             return
-        self.lane.settle(entry)
+        self.lane.settle(entry, stream)
         self.note_queued(stream, entry)
         if self.lane.gone(entry):
             del self.entries[stream]
@@ -90,7 +90,7 @@ class PartitionMemory:
 
     def unchanged(self, stream: str, entry: Entry, now: int) -> None:
         """A decision without events: an alarm that went off too early is set again."""
-        self.lane.settle(entry)
+        self.lane.settle(entry, stream)
         self.note_queued(stream, entry)
         if entry.due is not None and entry.due > now:
             self._set_alarm(stream, entry)

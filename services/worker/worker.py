@@ -100,6 +100,7 @@ class Worker:
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
+        self._ticked: dict[int, list[PartitionOwner]] = {}
         self._performer = EffectPerformer(max_effects, interpreters, weights)
         self._computing = Computing(compute or ComputePool(compute_processes), sandbox, links)
         self._writer: Writer | None = None
@@ -161,18 +162,23 @@ class Worker:
     def feed(self, owner: PartitionOwner, offset: int) -> None:
         self._fed[owner.lane.input_topic, owner.partition] = owner
         self._reader.seek(owner.lane.input_topic, owner.partition, offset)
-        if owner.lane.ticks and (Topic.TICKS, owner.partition) not in self._fed:
-            self._fed[Topic.TICKS, owner.partition] = owner
-            self._fresh_ticks[owner.partition] = owner.next_tick
-            self._reader.seek(Topic.TICKS, owner.partition, owner.next_tick)
+        if owner.lane.ticks:
+            listening = self._ticked.setdefault(owner.partition, [])
+            if not listening:
+                self._fresh_ticks[owner.partition] = owner.next_tick
+                self._reader.seek(Topic.TICKS, owner.partition, owner.next_tick)
+            if owner not in listening:
+                listening.append(owner)
 
     def stop_feeding(self, owner: PartitionOwner) -> None:
         if self._fed.get((owner.lane.input_topic, owner.partition)) is owner:
             del self._fed[owner.lane.input_topic, owner.partition]
             self._reader.forget(owner.lane.input_topic, owner.partition)
-        if not owner.live and self._fed.get((Topic.TICKS, owner.partition)) is owner:
-            del self._fed[Topic.TICKS, owner.partition]
-            self._reader.forget(Topic.TICKS, owner.partition)
+        listening = self._ticked.get(owner.partition, [])
+        if not owner.live and owner in listening:
+            listening.remove(owner)
+            if not listening:
+                self._reader.forget(Topic.TICKS, owner.partition)
 
     def pause(self, owner: PartitionOwner) -> None:
         self._reader.pause(owner.lane.input_topic, owner.partition)
@@ -248,14 +254,16 @@ class Worker:
     async def _find_cut(self, error: OffsetOutOfRange) -> None:
         """A partition was cut where it is read: that one stops, the others go on. Ticks go on with the newest."""
         found = False
+        for partition, listening in list(self._ticked.items()):
+            first = await self.log.first_offset(Topic.TICKS, partition)
+            end = await self.log.end_offset(Topic.TICKS, partition)
+            if listening and not first <= max(owner.next_tick for owner in listening) <= end:
+                found = True
+                self._reader.seek(Topic.TICKS, partition, max(first, end - 1))
         for (topic, partition), owner in list(self._fed.items()):
             first = await self.log.first_offset(topic, partition)
             end = await self.log.end_offset(topic, partition)
-            if topic is Topic.TICKS:
-                if not first <= owner.next_tick <= end:
-                    found = True
-                    self._reader.seek(topic, partition, max(first, end - 1))
-            elif not first <= owner.next_input <= end:
+            if not first <= owner.next_input <= end:
                 found = True
                 self._reader.forget(topic, partition)
                 owner.stop_for(GapInLog(owner.next_input, first))
@@ -263,20 +271,22 @@ class Worker:
             raise error
 
     def _feed_record(self, record: Record) -> None:
-        owner = self._fed.get((record.topic, record.partition))
-        if owner is None:
-            return
         if record.topic is Topic.TICKS:
-            try:
-                tick_time = decode_tick(record.value).time
-            except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
-                _log.warning("tick cannot be decoded", partition=record.partition, reason=str(error))
-                return
-            owner.tick(tick_time, record)
-            if record.offset >= self._fresh_ticks.get(record.partition, 0):
-                self.log_clock.saw(record.appended_at)
-        else:
+            self._feed_tick(record)
+        elif (owner := self._fed.get((record.topic, record.partition))) is not None:
             owner.take_in(record)
+
+    def _feed_tick(self, record: Record) -> None:
+        """Both lanes' owners of a partition go by the same ticks."""
+        try:
+            tick_time = decode_tick(record.value).time
+        except Exception as error:  # noqa: BLE001 — garbage among the ticks stops nothing
+            _log.warning("tick cannot be decoded", partition=record.partition, reason=str(error))
+            return
+        for owner in self._ticked.get(record.partition, ()):
+            owner.tick(tick_time, record)
+        if record.offset >= self._fresh_ticks.get(record.partition, 0):
+            self.log_clock.saw(record.appended_at)
 
     async def _watch_read_model(self) -> None:
         """Tell owners how far the read model is (rule 14) and keep the gauges."""
@@ -292,7 +302,7 @@ class Worker:
             for owner in self._owners.values():
                 owner.projected(reached.get((owner.lane.commit_topic, owner.partition), 0))
                 metrics.LAG.labels(owner.lane.name, str(owner.partition)).set(owner.waiting_inputs)
-                if owner.lane.ticks:
+                if owner.lane.commit_topic is Topic.EXECUTIONS:
                     open_executions += owner.open_streams
                     waiting.update(owner.standing_in_line)
             metrics.OPEN_EXECUTIONS.set(open_executions)

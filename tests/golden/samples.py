@@ -12,6 +12,10 @@ from domain.decision import OutgoingCommand, Outcome
 from domain.effects import EffectError, ItemResult
 from domain.execution import commands as ec
 from domain.execution import events as ee
+from domain.schedule import commands as hc
+from domain.schedule import events as he
+from domain.schedule.definition import Definition, Policies
+from domain.schedule.timing import ByCron, ByInterval, Once
 from domain.workflow import commands as wc
 from domain.workflow import events as we
 from domain.workspace import commands as sc
@@ -49,6 +53,17 @@ DOCUMENT: dict[str, Any] = {
     "connections": [{"from": "order", "to": "total"}],
     "settings": {"timezone": "Europe/Berlin", "timeout_seconds": 300, "priority": "normal"},
 }
+SCHEDULE = "2e4d1a70-6c1b-4f7e-8b25-5d0c9a3e7b81"
+FIRING = "8c6f2b1e-0d9a-5e4b-9f37-1a2b3c4d5e91"
+POLICIES = Policies(
+    missed="all", missed_limit=5, grace_seconds=30, overlap="queue", queue_limit=3, jitter_seconds=20
+)
+BY_CRON = Definition(
+    workflow_id=WORKFLOW, name="Nightly", timing=ByCron("30 2 * * 1-5", "Europe/Berlin"), policies=POLICIES,
+    input={"customer": "Größe"}, description="Every working night", node="nightly", of_workflow=True,
+)
+BY_INTERVAL = Definition(workflow_id=WORKFLOW, name="Often", timing=ByInterval(900, AT, "Asia/Tokyo"))
+ONCE = Definition(workflow_id=WORKFLOW, name="Once", timing=Once(AT, "America/New_York"))
 
 EVENTS: list[Any] = [
     ee.ExecutionQueued(
@@ -116,6 +131,29 @@ EVENTS: list[Any] = [
     ce.ConnectionEnded(code="oauth2_refused", message="the provider refused it", at=AT, state_id="s1"),
     ce.CredentialUsed(at=AT),
     ce.CredentialTested(test_id="t1", ok=False, at=AT, code="timeout", message="no answer"),
+    he.ScheduleCreated(definition=BY_CRON, at=AT, fingerprint="f3", revision=2, seed=7),
+    he.ScheduleChanged(definition=BY_INTERVAL, at=AT, revision=3, again=True),
+    he.SchedulePaused(at=AT, reason="holidays"),
+    he.ScheduleResumed(at=AT),
+    he.ScheduleEnded(at=AT, reason="no_more", revision=4),
+    he.ScheduleDeleted(at=AT),
+    he.ScheduleArmed(after=AT, due=AT + 60_000, local="2026-03-29T02:30:00", rule="gap"),
+    he.ScheduleFired(
+        firing_id=FIRING, due=AT, local="2026-10-25T02:30:00", at=AT + 2_000, late_by=1_000, execution_id=EXECUTION,
+        number=12, rule="overlap", jitter=1_000, backfill=KEY,
+    ),
+    he.FiringDeferred(firing_id=FIRING, due=AT, local="2026-11-01T02:30:00", at=AT, execution_id=EXECUTION, rule="overlap"),
+    he.FiringsSkipped(
+        firing_id=FIRING, first_due=AT, last_due=AT + 60_000, first_local="2026-11-01T02:30:00",
+        last_local="2026-11-01T02:31:00", count=2, reason="missed", at=AT, more=True, execution_id=EXECUTION, rule="gap",
+    ),
+    he.FiringSuppressed(
+        firing_id=FIRING, due=AT, first_local="2026-03-29T02:00:00", last_local="2026-03-29T02:45:00", count=4,
+        rule="gap", at=AT,
+    ),
+    he.ExecutionNoted(firing_id=FIRING, execution_id=EXECUTION, status="refused", at=AT, message="workflow_not_found: …"),
+    he.BackfillStarted(backfill_id=KEY, since=AT - 86_400_000, until=AT, total=24, per_minute=30, at=AT, fingerprint="f4"),
+    he.BackfillEnded(backfill_id=KEY, status="cancelled", at=AT),
 ]
 
 COMMANDS: list[Any] = [
@@ -158,6 +196,16 @@ COMMANDS: list[Any] = [
     cc.NoteCredentialUsed(at=AT),
     cc.TestCredential(test_id="t1", at=AT, url="https://shop.example/me"),
     cc.ConcludeTest(test_id="t1", ok=False, at=AT, code="timeout", message="no answer"),
+    hc.CreateSchedule(schedule_id=SCHEDULE, definition=BY_CRON, at=AT, fingerprint="f3"),
+    hc.UpdateSchedule(definition=ONCE, at=AT),
+    hc.PauseSchedule(at=AT, reason="holidays"),
+    hc.ResumeSchedule(at=AT),
+    hc.DeleteSchedule(at=AT),
+    hc.EnsureSchedule(definition=BY_CRON, revision=2, at=AT),
+    hc.EndSchedule(revision=3, at=AT, reason="workflow archived"),
+    hc.NoteExecutionEnded(execution_id=EXECUTION, ref=FIRING, status="failed", at=AT, message="http_status: 503"),
+    hc.StartBackfill(backfill_id=KEY, since=AT - 86_400_000, until=AT, at=AT, per_minute=30, fingerprint="f4"),
+    hc.CancelBackfill(backfill_id=KEY, at=AT),
     ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),
     ec.AttemptNotStarted(node="check", run=2, attempt=1),
     ec.ResumeWait(

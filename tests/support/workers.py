@@ -138,6 +138,8 @@ class Cluster:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, asyncio.Event] = {}
         self._clock: asyncio.Task[None] | None = None
+        self.tick_time: Callable[[], int | None] = wall_ms
+        """The time that ticks carry, ms since 1970; None: nobody ticks."""
 
     async def __aenter__(self) -> "Cluster":
         self._clock = asyncio.create_task(self._tick())
@@ -246,9 +248,10 @@ class Cluster:
     async def _tick(self) -> None:
         writer = await self.log.writer()
         while True:
-            tick = NewRecord(encode(TickRecord(time=wall_ms(), leader="test")), (("k", KIND_TICK),))
-            for partition in range(PARTITIONS):
-                await writer.append(Topic.TICKS, partition, [tick])
+            if (now := self.tick_time()) is not None:
+                tick = NewRecord(encode(TickRecord(time=now, leader="test")), (("k", KIND_TICK),))
+                for partition in range(PARTITIONS):
+                    await writer.append(Topic.TICKS, partition, [tick])
             await asyncio.sleep(0.05)
 
 

@@ -1,0 +1,1 @@
+"""Schedules: when a workflow starts by itself, and why it did not."""
