@@ -15,6 +15,7 @@ from infra.postgres.pool import open_pool
 from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
 from infra.telemetry.tracing import configure_tracing, shutdown_tracing
+from infra.vault_keys import open_vault
 from services.api.app import make_app
 from services.api.parts import Parts, make_parts
 
@@ -92,6 +93,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             database_url=settings.database_url,
             own_url=settings.own_url,
             secret=load_secret_key(settings),
+            vault=open_vault(settings),
             max_undecided=settings.max_undecided,
             max_queued=settings.max_queued,
             max_open=settings.max_open,

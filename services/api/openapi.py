@@ -19,7 +19,7 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "The same key does the same thing once (24 h); with another body: 422.",
 }
-_MAKING = frozenset(("/api/v1/workflows", "/api/v1/workflows/{workflow_id}/clone"))
+_MAKING = frozenset(("/api/v1/workflows", "/api/v1/workflows/{workflow_id}/clone", "/api/v1/credentials"))
 _RETRY = "/api/v1/executions/{execution_id}/retry"
 
 

@@ -1,15 +1,19 @@
 """Everything the routes work with, made once by the composition root."""
 
+import hmac
 from dataclasses import dataclass
+from hashlib import sha256
 
 from infra.blobs import BlobStore
 from infra.log.clock import LogClock
 from infra.log.port import Log
 from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.pool import Pool
+from infra.vault import Vault
 from services.api.answers import Follower
 from services.api.bindings import Bindings
 from services.api.commands import Sender
+from services.api.consents import Consents
 from services.api.executions_view import ExecutionsView
 from services.api.feed import Feed
 from services.api.health import Health
@@ -39,6 +43,9 @@ class Parts:
     health: Health
     sessions: Sessions
     authenticator: Authenticator
+    vault: Vault
+    consents: Consents
+    fingerprint_key: bytes
 
 
 def make_parts(
@@ -49,6 +56,7 @@ def make_parts(
     database_url: str,
     own_url: str,
     secret: bytes,
+    vault: Vault,
     max_undecided: int = MOST_UNDECIDED,
     max_queued: int = MOST_QUEUED,
     max_open: int = MOST_OPEN,
@@ -92,4 +100,7 @@ def make_parts(
         health=Health(log, follower, reads),
         sessions=sessions,
         authenticator=Authenticator(reads.find_api_key, sessions),
+        vault=vault,
+        consents=Consents(secret),
+        fingerprint_key=hmac.digest(secret, b"linkflow:fingerprints", sha256),
     )

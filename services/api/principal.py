@@ -25,9 +25,11 @@ PUBLIC_PATHS = frozenset(
         "/health/ready",
         "/metrics",
         "/openapi.json",
+        "/oauth2/callback",
     )
 )
-"""Answered without a principal. Everything else needs one; `/webhooks/…` is known by its secret address."""
+"""Answered without a principal. Everything else needs one; `/webhooks/…` is known by its secret address, a provider's
+callback by its signed state."""
 
 WEBHOOKS_PREFIX = "/webhooks/"
 _KEY_SECONDS = 5.0
@@ -69,7 +71,7 @@ class Authenticator:
             if principal is None:
                 raise unauthorised("This API key is not valid.")
             return principal
-        if cookie := _session_of(headers):
+        if cookie := session_of(headers):
             workspace = self._sessions.workspace_of(cookie)
             if workspace is None:
                 raise unauthorised("The session is over. Open a new link to the status page.")
@@ -114,7 +116,8 @@ def _key_of(headers: Sequence[Header]) -> bytes | None:
     return None
 
 
-def _session_of(headers: Sequence[Header]) -> str | None:
+def session_of(headers: Sequence[Header]) -> str | None:
+    """The value of the session's cookie, whether it is good or not."""
     raw = header_of(headers, b"cookie")
     if raw is None:
         return None

@@ -16,10 +16,16 @@ _STATUS_OF_CODE = {
     "idempotency_mismatch": 422,
     "invalid_workflow": 422,
     "invalid_command": 422,
+    "invalid_credential": 422,
+    "unknown_credential_type": 422,
+    "test_not_possible": 422,
+    "not_oauth2": 422,
     "version_conflict": 409,
     "stale_command": 503,
 }
-_NOT_FOUND = frozenset(("workflow_not_found", "version_not_found", "execution_not_found", "not_found"))
+_NOT_FOUND = frozenset(
+    ("workflow_not_found", "credential_not_found", "version_not_found", "execution_not_found", "not_found")
+)
 
 
 class Problem(Exception):

@@ -13,6 +13,8 @@ import msgspec
 from infra.blobs import BlobStore
 from infra.log.port import Topic
 from infra.postgres.pool import CONNECTION_LOST, Pool
+from projections.credentials import queries as credentials
+from projections.credentials.queries import CredentialRow, PossibleUse
 from projections.executions import queries as executions
 from projections.executions.queries import ExecutionRow, ExecutionSummary
 from projections.node_executions import queries as node_executions
@@ -98,6 +100,29 @@ class Reads:
     async def webhooks(self, workspace: str, workflow_id: str) -> list[WebhookRow]:
         """The endpoints that answer now."""
         return [row for row in await webhooks.list_webhooks(self.pool, workspace, workflow_id) if row.active]
+
+    async def credential(self, workspace: str, credential_id: str) -> CredentialRow | None:
+        return await credentials.get_credential(self.pool, workspace, credential_id)
+
+    async def credentials(
+        self,
+        workspace: str,
+        *,
+        type_: str | None,
+        name: str | None,
+        limit: int,
+        before: tuple[datetime, str] | None,
+    ) -> list[CredentialRow]:
+        return await credentials.list_credentials(
+            self.pool, workspace, type_=type_, name=name, limit=limit, before=before
+        )
+
+    async def credential_types(self, workspace: str, ids: list[str]) -> dict[str, str]:
+        """Id → type, of those that this workspace has."""
+        return await credentials.credential_types(self.pool, workspace, ids)
+
+    async def workflows_that_may_use(self, workspace: str, credential_id: str) -> list[PossibleUse]:
+        return await credentials.workflows_that_may_use(self.pool, workspace, credential_id)
 
     async def execution(self, workspace: str, execution_id: str) -> ExecutionRow | None:
         return await executions.get_execution(self.pool, workspace, execution_id)

@@ -35,6 +35,16 @@ DOCUMENT: dict[str, Any] = {
     "settings": {"timezone": "Europe/Berlin", "timeout_seconds": 300, "priority": "normal"},
 }
 
+CREDENTIAL_ID = "8c5b2b0e-8d2f-4c7e-9a3e-2f1f6f0f7a41"
+
+CREDENTIAL: dict[str, Any] = {
+    "name": "Shop",
+    "type": "http_bearer",
+    "description": "May read orders.",
+    "data": {"token": "3Zr0Jb1yT0mX6mLr4dXxYQ", "allowed_hosts": "api.example.com"},
+}
+CREDENTIAL_TEST: dict[str, Any] = {"url": "https://api.example.com/me"}
+
 EXECUTE: dict[str, Any] = {"input": {"body": {"price": 12.5, "amount": 3}}, "wait": 10}
 WEBHOOK_BODY: dict[str, Any] = {"price": 60, "amount": 2}
 VERDICT: dict[str, Any] = {"verdict": "happened", "run": 0, "result": None}
@@ -76,3 +86,29 @@ def verdict_body() -> dict[str, Any]:
             },
         },
     )
+
+
+def credential_body() -> dict[str, Any]:
+    return json_body(
+        CREDENTIAL,
+        {
+            "type": "object",
+            "required": ["name", "type"],
+            "additionalProperties": False,
+            "properties": {
+                "name": {"type": "string", "maxLength": 100},
+                "type": {"type": "string"},
+                "description": {"type": "string"},
+                "data": {
+                    "type": "object",
+                    "description": "As the type's schema says. In a change, secrets left out stay and null drops one.",
+                },
+            },
+        },
+    )
+
+
+def credential_test_body() -> dict[str, Any]:
+    url = {"type": "string", "description": "Where to try it out; its `test_url` unless given."}
+    schema = {"type": "object", "additionalProperties": False, "properties": {"url": url}}
+    return json_body(CREDENTIAL_TEST, schema, required=False)

@@ -15,7 +15,7 @@ from domain.workflow.commands import (
     UpdateWorkflow,
     WorkflowCommand,
 )
-from domain.workflow.document import parse_document
+from domain.workflow.document import WorkflowDocument, parse_document
 from domain.workflow.graph import compile_workflow
 from infra.telemetry.metrics import ACCEPTED
 from projections.workflows.queries import WorkflowRow
@@ -23,6 +23,7 @@ from services.api.bindings import version_facts
 from services.api.bodies import parse_object, read_body
 from services.api.commands import now_ms
 from services.api.configuration import configure
+from services.api.credential_uses import check_credentials
 from services.api.executions_view import raw, time_text
 from services.api.idempotency import Identity, check_fingerprint, identify
 from services.api.paging import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor, page
@@ -96,9 +97,10 @@ def _add_documents(router: APIRouter, parts: Parts) -> None:
         ] = None,
     ) -> Response:
         document = parse_object(await read_body(request.receive, request.scope["headers"]))
-        expected = _expected_version(if_match)
-        check_document(document)
+        expected = expected_version(if_match)
+        checked = check_document(document)
         await _row(parts, principal, workflow_id)
+        await check_credentials(parts.reads, principal.workspace_id, checked)
         await configure(parts, principal, workflow_id, UpdateWorkflow(document, now_ms(), expected))
         return await _shown(parts, await _row(parts, principal, workflow_id))
 
@@ -168,6 +170,8 @@ def _add_activation(router: APIRouter, parts: Parts) -> None:
         document = await parts.reads.document(principal.workspace_id, workflow_id, wanted)
         if document is None:
             raise not_found("version of this workflow")
+        # what was right when it was saved may be gone by now: better to hear of it before it runs
+        await check_credentials(parts.reads, principal.workspace_id, check_document(msgspec.json.decode(document)))
         hooks = [node for node, kind in version_facts(document).triggers if kind == "webhook"]
         command = ActivateWorkflow(now_ms(), {node: token_urlsafe(24) for node in hooks}, wanted)
         await configure(parts, principal, workflow_id, command)
@@ -180,10 +184,12 @@ def _add_activation(router: APIRouter, parts: Parts) -> None:
         return await _activation(parts, await _row(parts, principal, workflow_id))
 
 
-def check_document(document: dict[str, Any]) -> None:
-    """Raises Problem 422 `invalid_workflow` that names node and field."""
+def check_document(document: dict[str, Any]) -> WorkflowDocument:
+    """The document, typed. Raises Problem 422 `invalid_workflow` that names node and field."""
     try:
-        compile_workflow(parse_document(document))
+        parsed = parse_document(document)
+        compile_workflow(parsed)
+        return parsed
     except InvalidDocument as invalid:
         problems = [(problem.path, problem.message) for problem in invalid.problems]
         raise Problem(422, invalid.code, "The workflow is not valid.", problems) from None
@@ -202,7 +208,7 @@ async def _create(parts: Parts, principal: Principal, identity: Identity, docume
     if existing is not None:
         check_fingerprint(existing.fingerprint, identity)
     else:
-        check_document(document)
+        await check_credentials(parts.reads, principal.workspace_id, check_document(document))
         command: WorkflowCommand = CreateWorkflow(identity.id, document, made, identity.fingerprint)
         await configure(parts, principal, identity.id, command, made=made)
         _created.inc()
@@ -241,7 +247,8 @@ async def _activation(parts: Parts, row: WorkflowRow) -> Response:
     return json_answer(msgspec.json.encode({**_summary(row), "webhooks": webhooks}))
 
 
-def _expected_version(if_match: str | None) -> int | None:
+def expected_version(if_match: str | None) -> int | None:
+    """The version that If-Match names; None for any. Raises Problem 400 `invalid_if_match`."""
     if if_match is None or if_match.strip() == "*":
         return None
     text = if_match.strip().removeprefix("W/").strip('"')

@@ -50,6 +50,7 @@ _NOTE_SECONDS = 5.0
 
 Key = tuple[str, str]
 """(workspace, credential id)"""
+
 Fetch = Callable[[str, HttpRequest], Awaitable[dict[str, Any] | EffectError]]
 """(workspace, request) → `{"status", "headers", "body"}`: HTTP through the egress guard, without a credential."""
 

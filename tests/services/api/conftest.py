@@ -1,6 +1,7 @@
 """The API over real HTTP: uvicorn in this process, a log in memory, real read models, a small worker."""
 
 import asyncio
+import base64
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -11,17 +12,25 @@ from uuid import uuid4
 import asyncpg
 import pytest_asyncio
 
+from domain.effects import HttpRequest
 from domain.workspace.commands import AddApiKey, CreateWorkspace
 from infra.blobs import PostgresBlobs
+from infra.egress.guard import EgressGuard
 from infra.keys import api_key_hash, new_api_key
+from infra.log.clock import LogClock
 from infra.log.memory import MemoryLog
 from infra.log.port import Topic
 from infra.postgres.migrate import migrate
 from infra.postgres.pool import open_pool
+from infra.settings import Settings
+from infra.vault import Vault
 from services.api.commands import now_ms
 from services.api.main import Server, running, server_config
 from services.api.parts import Parts, make_parts
 from services.projector.projector import Projector
+from services.worker.credential_parts import make_credential_parts
+from services.worker.effects.credential_work import CredentialDesk
+from services.worker.effects.http import HttpEffects
 from tests.services.api.small_worker import SmallWorker
 from tests.support.client import Client
 
@@ -63,10 +72,19 @@ async def api(postgres_url: str) -> AsyncIterator[Api]:
         stack.push_async_callback(_end, projector)
         stack.callback(stop.set)
         worker = SmallWorker(log, blobs)
+        worker.desk = await _desk(stack, log, pool, postgres_url)
         deciding = asyncio.create_task(worker.run())
         stack.push_async_callback(_cancel, deciding)
         await _until_projected(pool)
-        parts = make_parts(log, pool, blobs, database_url=postgres_url, own_url="http://linkflow.test", secret=SECRET)
+        parts = make_parts(
+            log,
+            pool,
+            blobs,
+            database_url=postgres_url,
+            own_url="http://linkflow.test",
+            secret=SECRET,
+            vault=Vault.of_key(SECRET),
+        )
         await stack.enter_async_context(running(parts))
         server = Server(server_config(parts, "127.0.0.1", 0))
         serving = asyncio.create_task(server.serve())
@@ -83,6 +101,18 @@ async def api(postgres_url: str) -> AsyncIterator[Api]:
         client = Client(url, key)
         stack.push_async_callback(client.close)
         yield Api(url, parts, log, worker, workspace, key, client)
+
+
+async def _desk(stack: contextlib.AsyncExitStack, log: MemoryLog, pool: Any, url: str) -> CredentialDesk:
+    """What a worker serves credentials by, with the loopback allowed."""
+    guard = EgressGuard(("127.0.0.1",))
+    stack.callback(guard.close)
+    settings = Settings(database_url=url, secret_key=base64.b64encode(SECRET).decode())
+    parts = make_credential_parts(settings, pool, log, LogClock(), HttpEffects(guard), name="test")
+    stack.push_async_callback(parts.close)
+    http = HttpEffects(guard, parts.credentials)
+    stack.push_async_callback(http.close)
+    return parts.desk({HttpRequest: http})
 
 
 async def _ask(parts: Parts, workspace: str, command: Any) -> None:

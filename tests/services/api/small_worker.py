@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+from domain.credential import decider as credentials
 from domain.decision import DUPLICATE, Outcome, rejected
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
@@ -34,7 +35,9 @@ from schemas.envelope import (
 from schemas.payloads import BlobCollector
 from schemas.registry import blobs_of, decode_command_data, encode_event
 from services.api.commands import now_ms
+from services.worker.effects.credential_work import CredentialDesk
 
+_DECIDERS = {"workflow": workflows, "workspace": workspaces, "credential": credentials}
 LANES = {Topic.COMMANDS: Topic.EVENTS, Topic.EXECUTION_COMMANDS: Topic.EXECUTIONS}
 
 
@@ -47,6 +50,8 @@ class SmallWorker:
         self._states: dict[str, Any] = {}
         self._versions: dict[str, int] = {}
         self.decided: list[CommandRecord] = []
+        self.desk: CredentialDesk | None = None
+        self._serving: list[asyncio.Task[None]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -70,6 +75,8 @@ class SmallWorker:
                     await self.gate.wait()
                     await self._decide(record)
         finally:
+            for task in self._serving:
+                task.cancel()
             await reader.close()
             await self._writer.close()
 
@@ -134,11 +141,14 @@ class SmallWorker:
     def _events(self, command: CommandRecord, given: Any) -> tuple[Sequence[Any], Outcome]:
         if command.stream.startswith("execution-"):
             return self._execution(command.stream, given)
-        decider: Any = workflows if command.stream.startswith("workflow-") else workspaces
+        decider: Any = _DECIDERS[command.stream.partition("-")[0]]
         decision = decider.decide(
             given, self._states.get(command.stream), workspace=command.workspace, stream_id=command.stream
         )
         self._states[command.stream] = decision.state
+        for work in decision.effects:
+            if self.desk is not None:
+                self._serving.append(asyncio.create_task(self.desk.serve(work, command.workspace)))
         return decision.events, decision.outcome
 
     def _execution(self, stream: str, given: Any) -> tuple[Sequence[Any], Outcome]:
