@@ -90,7 +90,62 @@ class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults
     credential: CredentialRef | None = None
 
 
-Effect = HttpRequest
+class SqlQuery(msgspec.Struct, frozen=True, tag="sql_query", omit_defaults=True):
+    """One statement with its values bound ($1, $2, …), in a transaction of its own; `credential` says where.
+
+    The answer: `{"rows": [{column: value}], "count": rows that it gave or changed}`; `rows` is null where it gives none
+    by its nature. More rows or bytes are an error, and what the statement did is undone.
+    """
+
+    statement: str
+    arguments: list[Any] = []
+    read_only: bool = False
+    credential: CredentialRef | None = None
+    timeout_seconds: float = 30.0
+    max_rows: int = 10_000
+    max_bytes: int = 5_000_000
+
+
+class RedisCommand(msgspec.Struct, frozen=True, tag="redis_command", omit_defaults=True):
+    """One command; the answer is `{"reply": …}`. `scan`: SCAN goes on by its cursor until it has so many keys."""
+
+    command: list[str]
+    scan: int | None = None
+    credential: CredentialRef | None = None
+    timeout_seconds: float = 30.0
+    max_bytes: int = 5_000_000
+
+
+class Attachment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`content`: in Base64."""
+
+    filename: str
+    content: str
+    content_type: str = "application/octet-stream"
+
+
+class SendMail(msgspec.Struct, frozen=True, tag="send_mail", omit_defaults=True):
+    """One mail by the server that `credential` names, from its address unless `sender` is given.
+
+    Its Message-ID is made of the effect's key, the same in every attempt. The answer:
+    `{"message_id", "accepted": [address], "refused": {address: reason}}`.
+    """
+
+    to: list[str]
+    subject: str
+    sender: str = ""
+    text: str | None = None
+    html: str | None = None
+    cc: list[str] = []
+    bcc: list[str] = []
+    reply_to: str = ""
+    headers: dict[str, str] = {}
+    attachments: list[Attachment] = []
+    credential: CredentialRef | None = None
+    timeout_seconds: float = 60.0
+
+
+Effect = HttpRequest | SqlQuery | RedisCommand | SendMail
 """The union of all effects; it grows with the integrations."""
 
 

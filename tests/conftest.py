@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.kafka import KafkaMissing, kafka_required, open_broker
 from tests.support.postgres import PostgresServer
+from tests.support.redis import RedisMissing, RedisServer, redis_required
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,18 @@ def kafka_bootstrap() -> Iterator[str]:
         yield broker.bootstrap
     finally:
         broker.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis with a password; tests use keys of their own."""
+    try:
+        server = RedisServer()
+    except RedisMissing as missing:
+        if redis_required():
+            pytest.fail(f"a Redis is required here: {missing}")
+        pytest.skip(f"nothing was tried on a Redis: {missing}")
+    try:
+        yield server
+    finally:
+        server.remove()

@@ -1,17 +1,18 @@
 """From an integration's description to the node type that the engine runs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from domain.effects import Effect
 from domain.execution.events import Item, Items
 from domain.expressions import Scope
 from domain.integrations.answers import as_items, found_at
-from domain.integrations.errors import failure_in, provider_code
+from domain.integrations.errors import UNEXPECTED, failure_in, provider_code
 from domain.integrations.pages import DEFAULT_LIMIT, LIMIT, MOST_ITEMS
 from domain.integrations.paging import first_page, together
 from domain.integrations.requests import holes, http_request
 from domain.integrations.shape import Integration, Operation, Request
+from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import Effects, NodeType, Variant
 from domain.nodes.parameters import Parameter, Parameters
 
@@ -193,5 +194,11 @@ def _is_done_already(integration: Integration, operation: Operation, page: Mappi
     raise failed
 
 
-def _read(operation: Operation, answer: Any) -> Any:
-    return found_at(answer, operation.items) if isinstance(operation.items, str) else operation.items(answer)
+def _read(operation: Operation, answer: Any) -> Sequence[Any]:
+    """What is put out. Raises NodeFailure where the answer is nothing that its reader expects."""
+    if isinstance(operation.items, str):
+        return found_at(answer, operation.items)
+    try:
+        return operation.items(answer)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise NodeFailure(UNEXPECTED, f"the answer is not what it should be: {type(error).__name__}") from None

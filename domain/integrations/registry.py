@@ -1,13 +1,16 @@
 """The integrations that LinkFlow brings along. A new one is a module and a line here."""
 
 from domain.integrations.compiling import compile_integration
+from domain.integrations.email import EMAIL
 from domain.integrations.github import GITHUB
 from domain.integrations.openai import OPENAI
+from domain.integrations.postgres import POSTGRES
+from domain.integrations.redis import REDIS
 from domain.integrations.shape import Integration
 from domain.integrations.slack import SLACK
 from domain.nodes.node_type import NodeType
 
-INTEGRATIONS: tuple[Integration, ...] = (SLACK, GITHUB, OPENAI)
+INTEGRATIONS: tuple[Integration, ...] = (SLACK, GITHUB, OPENAI, POSTGRES, REDIS, EMAIL)
 
 
 def integration_types() -> tuple[NodeType, ...]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from domain.effects import CredentialRef, HttpRequest
-from domain.expressions import to_text
 from domain.integrations.shape import Integration, Operation, Request, Values
+from domain.integrations.values import as_text
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 
 _HOLE: Final = re.compile(r"\{(\w+)(\*?)\}")
@@ -55,7 +55,7 @@ def fill_path(path: str, values: Mapping[str, Any]) -> str:
 
     def fill(hole: re.Match[str]) -> str:
         name, several = hole[1], bool(hole[2])
-        text = to_text(values[name])
+        text = as_text(values[name])
         segments = text.strip("/").split("/") if several else [text]
         if any(segment in {"", ".", ".."} for segment in segments):
             raise NodeFailure(BAD_PARAMETER, f"parameter {name!r} cannot stand in an address: {text[:100]!r}")
@@ -79,7 +79,7 @@ def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
         return [pair for key, entry in value.items() for pair in _pairs(f"{name}[{key}]", entry)]
     if isinstance(value, list):
         return [pair for index, entry in enumerate(value) for pair in _pairs(f"{name}[{index}]", entry)]
-    return [] if value is None else [(name, to_text(value))]
+    return [] if value is None else [(name, as_text(value))]
 
 
 def _put(body: dict[str, Any], place: str, value: Any) -> None:
@@ -93,7 +93,7 @@ def _put(body: dict[str, Any], place: str, value: Any) -> None:
 
 
 def _header(name: str, value: Any) -> str:
-    text = to_text(value)
+    text = as_text(value)
     if _UNSENDABLE.search(text):
         raise NodeFailure(BAD_PARAMETER, f"parameter {name!r} cannot be sent as a header: it has a line break")
     return text
