@@ -30,6 +30,8 @@ ALLOWED = {
     "infra/log/postgres_connection.py": {"asyncpg.connect"},
     "infra/postgres/migrate.py": {"asyncpg.connect"},
     "infra/postgres/pool.py": {"asyncpg.connect", "asyncpg.create_pool"},
+    "services/worker/effects/mail.py": {"aiosmtplib"},  # on a socket of the guard's
+    "services/worker/effects/sql.py": {"asyncpg.connect"},  # to an address that the guard judged
     "services/cli/access.py": {"http.client"},  # this machine's API
     "services/cli/health.py": {"asyncio.open_connection"},  # whether it listens
     "services/cli/up.py": {"socket.socket"},  # whether its port is free

@@ -4,7 +4,6 @@ A mail may have been sent from the moment its text goes out until the server say
 """
 
 import asyncio
-import socket
 from base64 import b64decode
 from collections.abc import Iterable
 from contextlib import suppress
@@ -90,10 +89,10 @@ class MailEffects:
             if fields.get("user"):
                 await client.login(fields["user"], fields.get("password", ""))
         except (SMTPException, OSError) as error:
-            _give_up(client, sock)
+            client.close()  # and its transport the socket
             raise NotConnected(_not_connected(error)) from None
         except BaseException:
-            _give_up(client, sock)
+            client.close()
             raise
         return client
 
@@ -172,11 +171,6 @@ def _addresses(effect: SendMail) -> list[str]:
 
 def _ascii(addresses: Iterable[str]) -> bool:
     return all(address.isascii() for address in addresses)
-
-
-def _give_up(client: aiosmtplib.SMTP, sock: socket.socket) -> None:
-    client.close()
-    sock.close()
 
 
 def _not_connected(error: Exception) -> EffectError:

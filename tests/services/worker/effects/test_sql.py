@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from tests.domain.integrations import cases_postgres
 from tests.domain.integrations.cases_postgres import EVIL
 from tests.domain.integrations.table import Case, run_case
 from tests.support.opened import REF, Opener, context
+from tests.support.postgres import PostgresServer
 
 LOOPBACK = ["127.0.0.1"]
 SECRET = "canary-of-the-database"
@@ -57,6 +58,21 @@ async def database(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(postgres_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database for all tests that leave nothing behind: making one is slow."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+async def shared(shared_url: str) -> AsyncIterator[SqlEffects]:
+    effects = SqlEffects(EgressGuard(LOOPBACK), opener_of(shared_url))
+    yield effects
+    await effects.close()
 
 
 @pytest.fixture
@@ -139,8 +155,8 @@ async def test_values_and_names_are_never_a_part_of_a_statement(sql: SqlEffects,
     assert await database.fetchval("SELECT count(*) FROM pg_tables WHERE tablename = 'orders'") == 1
 
 
-async def test_one_statement_is_one_statement(sql: SqlEffects) -> None:
-    assert (await error(sql, query("SELECT 1; SELECT 2"))).code == "rejected"
+async def test_one_statement_is_one_statement(shared: SqlEffects) -> None:
+    assert (await error(shared, query("SELECT 1; SELECT 2"))).code == "rejected"
 
 
 @pytest.mark.parametrize(
@@ -179,8 +195,8 @@ async def test_one_statement_is_one_statement(sql: SqlEffects) -> None:
         ("int4range", None, None),
     ],
 )
-async def test_values_there_and_back(sql: SqlEffects, type_: str, given: Any, found: Any) -> None:
-    assert await rows(sql, query(f"SELECT $1::{type_} AS x", given)) == [{"x": found}]
+async def test_values_there_and_back(shared: SqlEffects, type_: str, given: Any, found: Any) -> None:
+    assert await rows(shared, query(f"SELECT $1::{type_} AS x", given)) == [{"x": found}]
 
 
 @pytest.mark.parametrize(
@@ -198,15 +214,15 @@ async def test_values_there_and_back(sql: SqlEffects, type_: str, given: Any, fo
         ("int4", 2**40, "PostgreSQL refused"),
     ],
 )
-async def test_values_that_do_not_fit(sql: SqlEffects, type_: str, given: Any, says: str) -> None:
-    refused = await error(sql, query(f"SELECT $1::{type_} AS x", given))
+async def test_values_that_do_not_fit(shared: SqlEffects, type_: str, given: Any, says: str) -> None:
+    refused = await error(shared, query(f"SELECT $1::{type_} AS x", given))
     assert (refused.code, refused.retriable, refused.unknown) == ("rejected", False, False)
     assert says in refused.message
 
 
-async def test_what_has_no_json_value_is_text(sql: SqlEffects) -> None:
+async def test_what_has_no_json_value_is_text(shared: SqlEffects) -> None:
     found = await rows(
-        sql,
+        shared,
         query(
             "SELECT int4range(1, 3) AS r, ROW(1, 'a') AS c, '{1,2}'::int[] AS l, 'Infinity'::float8 AS i, "
             "x'41'::bit(8) AS b"
@@ -218,8 +234,8 @@ async def test_what_has_no_json_value_is_text(sql: SqlEffects) -> None:
     msgspec.json.encode(found)
 
 
-async def test_the_number_of_values(sql: SqlEffects) -> None:
-    assert "2 places" in (await error(sql, query("SELECT $1::int, $2::int", 1))).message
+async def test_the_number_of_values(shared: SqlEffects) -> None:
+    assert "2 places" in (await error(shared, query("SELECT $1::int, $2::int", 1))).message
 
 
 async def test_a_query_cannot_change_anything(sql: SqlEffects, database: asyncpg.Connection) -> None:
@@ -259,27 +275,26 @@ async def test_too_much_is_an_error_and_undone(sql: SqlEffects, database: asyncp
         ("VACUUM", "rejected", False),
     ],
 )
-async def test_what_the_server_refuses(
-    sql: SqlEffects, database: asyncpg.Connection, statement: str, code: str, retriable: bool
-) -> None:
-    await database.execute("CREATE TABLE k (a int PRIMARY KEY); INSERT INTO k VALUES (1)")
-    refused = await error(sql, query(statement, timeout_seconds=0.5 if "sleep" in statement else 10))
+async def test_what_the_server_refuses(shared: SqlEffects, statement: str, code: str, retriable: bool) -> None:
+    await rows(shared, query("CREATE TABLE IF NOT EXISTS k (a int PRIMARY KEY)"))
+    await rows(shared, query("INSERT INTO k VALUES (1) ON CONFLICT DO NOTHING"))
+    refused = await error(shared, query(statement, timeout_seconds=0.5 if "sleep" in statement else 10))
     assert (refused.code, refused.retriable, refused.unknown) == (code, retriable, False)
-    assert await rows(sql, query("SELECT 1 AS n")) == [{"n": 1}]
+    assert await rows(shared, query("SELECT 1 AS n")) == [{"n": 1}]
 
 
-async def test_a_deadlock_may_be_tried_again(sql: SqlEffects, database: asyncpg.Connection) -> None:
+async def test_a_deadlock_may_be_tried_again(shared: SqlEffects) -> None:
     raised = query("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
-    refused = await error(sql, raised)
+    refused = await error(shared, raised)
     assert (refused.code, refused.retriable) == ("conflict", True)
 
 
-async def test_a_session_is_like_new_for_the_next_statement(sql: SqlEffects) -> None:
-    first = await rows(sql, query("SELECT pg_backend_pid() AS pid"))
-    await rows(sql, query("SET search_path = pg_catalog"))
-    await rows(sql, query("SELECT pg_advisory_lock(7)"))
+async def test_a_session_is_like_new_for_the_next_statement(shared: SqlEffects) -> None:
+    first = await rows(shared, query("SELECT pg_backend_pid() AS pid"))
+    await rows(shared, query("SET search_path = pg_catalog"))
+    await rows(shared, query("SELECT pg_advisory_lock(7)"))
     found = await rows(
-        sql,
+        shared,
         query(
             "SELECT pg_backend_pid() AS pid, current_setting('search_path') AS path, "
             "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks"
@@ -299,8 +314,8 @@ async def test_connections_are_bounded_and_shared(postgres_url: str, database: a
             await asyncio.sleep(0.01)
 
 
-async def test_another_password_is_another_connection(postgres_url: str) -> None:
-    opener = opener_of(postgres_url)
+async def test_another_password_is_another_connection(shared_url: str) -> None:
+    opener = opener_of(shared_url)
     effects = SqlEffects(EgressGuard(LOOPBACK), opener)
     first = await rows(effects, query("SELECT pg_backend_pid() AS pid"))
     opener.fields["password"] = "another"
@@ -390,38 +405,38 @@ async def test_a_connection_that_breaks_at_the_commit(
     assert await database.fetchval("SELECT count(*) FROM t") == (1 if reaches else 0)
 
 
-async def test_no_way_to_the_server(postgres_url: str) -> None:
-    closed = SqlEffects(EgressGuard([]), opener_of(postgres_url))
+async def test_no_way_to_the_server(shared_url: str) -> None:
+    closed = SqlEffects(EgressGuard([]), opener_of(shared_url))
     refused = await error(closed, query("SELECT 1"))
     assert (refused.code, refused.retriable, refused.unknown) == ("egress_refused", False, False)
     server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
     await server.wait_closed()
-    gone = await error(SqlEffects(EgressGuard(LOOPBACK), opener_of(postgres_url, port=str(port))), query("SELECT 1"))
+    gone = await error(SqlEffects(EgressGuard(LOOPBACK), opener_of(shared_url, port=str(port))), query("SELECT 1"))
     assert (gone.code, gone.retriable, gone.unknown) == ("connection_failed", True, False)
 
 
-async def test_the_operators_own_settings_are_never_used(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_operators_own_settings_are_never_used(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """S26: what the environment of the worker says (PGUSER, …) is not for workflows."""
-    parts = urlsplit(postgres_url)
+    parts = urlsplit(shared_url)
     monkeypatch.setenv("PGUSER", str(parts.username))
     monkeypatch.setenv("PGDATABASE", parts.path[1:])
     monkeypatch.setenv("PGPASSWORD", SECRET)
-    nobody = SqlEffects(EgressGuard(LOOPBACK), opener_of(postgres_url, user="nobody-at-all"))
+    nobody = SqlEffects(EgressGuard(LOOPBACK), opener_of(shared_url, user="nobody-at-all"))
     refused = await error(nobody, query("SELECT 1"))
     assert refused.code == "unauthorized"
 
 
-async def test_a_database_and_a_server_without_tls(postgres_url: str) -> None:
-    missing = SqlEffects(EgressGuard(LOOPBACK), opener_of(postgres_url, database="nothing-here"))
+async def test_a_database_and_a_server_without_tls(shared_url: str) -> None:
+    missing = SqlEffects(EgressGuard(LOOPBACK), opener_of(shared_url, database="nothing-here"))
     assert (await error(missing, query("SELECT 1"))).code == "not_found"
-    plain = SqlEffects(EgressGuard(LOOPBACK), opener_of(postgres_url, tls="verify"))
+    plain = SqlEffects(EgressGuard(LOOPBACK), opener_of(shared_url, tls="verify"))
     refused = await error(plain, query("SELECT 1"))
     assert (refused.code, refused.unknown) == ("connection_failed", False)
 
 
-async def test_a_secret_in_an_answer_or_an_error_is_hidden(sql: SqlEffects) -> None:
-    assert await rows(sql, query("SELECT $1::text AS x", f"it is {SECRET}")) == [{"x": "it is [hidden]"}]
-    echoed = await error(sql, query(f'SELECT "{SECRET}"'))
+async def test_a_secret_in_an_answer_or_an_error_is_hidden(shared: SqlEffects) -> None:
+    assert await rows(shared, query("SELECT $1::text AS x", f"it is {SECRET}")) == [{"x": "it is [hidden]"}]
+    echoed = await error(shared, query(f'SELECT "{SECRET}"'))
     assert "[hidden]" in echoed.message
