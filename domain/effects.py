@@ -128,7 +128,8 @@ class SendMail(msgspec.Struct, frozen=True, tag="send_mail", omit_defaults=True)
     """One mail by the server that `credential` names, from its address unless `sender` is given.
 
     Its Message-ID is made of the effect's key, the same in every attempt. The answer:
-    `{"message_id", "accepted": [address], "refused": {address: reason}}`.
+    `{"message_id", "accepted": [address], "refused": {address: reason}}`. `login_only`: nothing is sent, the server is
+    only tried out.
     """
 
     to: list[str]
@@ -141,6 +142,7 @@ class SendMail(msgspec.Struct, frozen=True, tag="send_mail", omit_defaults=True)
     reply_to: str = ""
     headers: dict[str, str] = {}
     attachments: list[Attachment] = []
+    login_only: bool = False
     credential: CredentialRef | None = None
     timeout_seconds: float = 60.0
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from domain.credential.credential_type import CredentialField, CredentialTest, CredentialType, HttpAuth
 from domain.credential.http_test import http_test
+from domain.integrations.registry import integration_credentials
 
 __all__ = ["CREDENTIAL_TYPES", "CredentialField", "CredentialTest", "CredentialType", "HttpAuth"]
 
@@ -127,5 +128,15 @@ OAUTH2 = CredentialType(
 )
 
 CREDENTIAL_TYPES: Mapping[str, CredentialType] = {
-    each.name: each for each in (HTTP_BEARER, HTTP_BASIC, HTTP_DIGEST, HTTP_HEADER, HTTP_QUERY, HTTP_CUSTOM, OAUTH2)
+    each.name: each
+    for each in (
+        HTTP_BEARER,
+        HTTP_BASIC,
+        HTTP_DIGEST,
+        HTTP_HEADER,
+        HTTP_QUERY,
+        HTTP_CUSTOM,
+        OAUTH2,
+        *integration_credentials(),
+    )
 }

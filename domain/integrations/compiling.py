@@ -31,8 +31,8 @@ def compile_integration(integration: Integration) -> NodeType:
         lambda parameters: _bind(integration, parameters),
         _choosing(integration),
         effects=tuple(dict.fromkeys(variant.effect for variant in variants)),
-        credential_types=integration.credentials,
-        credential_required=bool(integration.credentials) and integration.credential_required,
+        credential_types=integration.credential_types,
+        credential_required=bool(integration.credential_types) and integration.credential_required,
         examples=integration.examples,
         variants=variants,
     )
@@ -127,7 +127,7 @@ def _bind(integration: Integration, parameters: Parameters) -> Effects:
         described = http_request(integration, operation, values, credential)
         if operation.pages is None or limit is None:
             return described
-        return first_page(described, operation.pages, limit)
+        return first_page(described, operation.pages, operation.items, limit)
 
     return Effects(
         operation.effect_class,
@@ -171,10 +171,9 @@ def _conclude(integration: Integration, operation: Operation, limit: int | None)
             return as_items([operation.empty if result is None else result])
         answers = [value]
         if over_http:
-            pages = together(value)
-            if any(_is_done_already(integration, operation, page) for page in pages):
+            if _is_done_already(integration, operation, value):
                 return as_items([operation.empty])
-            answers = [page.get("body") for page in pages]
+            answers = together(value)
             if answers in ([None], [""]):
                 return as_items([operation.empty])
         found = [entry for answer in answers for entry in _read(operation, answer)]
@@ -183,10 +182,10 @@ def _conclude(integration: Integration, operation: Operation, limit: int | None)
     return conclude
 
 
-def _is_done_already(integration: Integration, operation: Operation, page: Mapping[str, Any]) -> bool:
+def _is_done_already(integration: Integration, operation: Operation, answer: Mapping[str, Any]) -> bool:
     """Whether the provider refuses because it is so already. Raises NodeFailure for every other refusal."""
-    body = page.get("body")
-    failed = failure_in(integration.errors, integration.title, page["status"], page.get("headers", {}), body)
+    body = answer.get("body")
+    failed = failure_in(integration.errors, integration.title, answer["status"], answer.get("headers", {}), body)
     if failed is None:
         return False
     if operation.already and provider_code(integration.errors, body) in operation.already:

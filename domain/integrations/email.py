@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from email.utils import getaddresses
 from typing import Any, Final
 
+from domain.credential.credential_type import CredentialField, CredentialType
 from domain.effects import Attachment, CredentialRef, SendMail
+from domain.integrations.servers import CA, HOST, PASSWORD, USER, port, tls, tried_by
 from domain.integrations.shape import Integration, Operation, Values, local
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 from domain.nodes.node_type import MAIN, Example
@@ -23,6 +25,29 @@ _OURS: Final = frozenset(
         "content-type", "content-transfer-encoding", "content-disposition",
     }
 )  # fmt: skip
+
+SMTP_CREDENTIAL = CredentialType(
+    "smtp",
+    "Mail server (SMTP)",
+    "A server that sends mails, and the address that they come from.",
+    (
+        HOST,
+        port("587", "Usual: 587 with starttls, 465 with tls, 25 with none."),
+        CredentialField(
+            "security",
+            "Encryption",
+            docs="starttls: from the second command on; tls: from the first byte; none: in clear, the password too.",
+            default="starttls",
+            choices=("starttls", "tls", "none"),
+        ),
+        USER,
+        PASSWORD,
+        CredentialField("from", "Sender", docs="Such as Shop <shop@example.org>, unless a node says another."),
+        tls(choices=("verify", "encrypt")),
+        CA,
+    ),
+    test=tried_by(lambda ref: SendMail([], "", login_only=True, timeout_seconds=15.0, credential=ref)),
+)
 
 
 def _send(values: Values, credential: CredentialRef | None) -> SendMail:
@@ -151,7 +176,7 @@ EMAIL = Integration(
     "E-mail",
     "Sends mails by an SMTP server. Every attempt of a mail has the same Message-ID: it tells a mail that came twice.",
     OPERATIONS,
-    credentials=("smtp",),
+    credential=SMTP_CREDENTIAL,
     timeout_seconds=60.0,
     examples=(
         Example(

@@ -5,11 +5,14 @@ Link (https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the
 requests (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 """
 
+from domain.credential.credential_type import CredentialField, CredentialType, HttpAuth
+from domain.credential.http_test import http_test
 from domain.integrations.errors import Errors
 from domain.integrations.pages import link
 from domain.integrations.shape import Field, Integration, Operation, body, get, more, patch, path, post, put, query
 from domain.nodes.node_type import MAIN, Example
 
+_API = "https://api.github.com"
 _DOCS = "https://docs.github.com/en/rest/"
 _REPOSITORY: tuple[Field, ...] = (
     path("owner", docs="The account that owns the repository."),
@@ -18,6 +21,24 @@ _REPOSITORY: tuple[Field, ...] = (
 _ISSUE: tuple[Field, ...] = (*_REPOSITORY, path("number", "integer", docs="The issue's number."))
 _PULL: tuple[Field, ...] = (*_REPOSITORY, path("number", "integer", docs="The pull request's number."))
 _PAGES = link()
+
+GITHUB_CREDENTIAL = CredentialType(
+    "github",
+    "GitHub",
+    "A personal access token or the token of an app, for github.com or a GitHub Enterprise Server.",
+    (
+        CredentialField("token", "Token", secret=True, required=True),
+        CredentialField(
+            "base_url",
+            "Address of the API",
+            docs="Of an Enterprise Server: https://HOST/api/v3.",
+            default=_API,
+            pattern=r"https?://[^\s/@]+(/\S*)?",
+        ),
+    ),
+    HttpAuth(headers={"Authorization": "Bearer {token}"}, service=(_API, "base_url")),
+    http_test("{base_url}/user"),
+)
 
 ERRORS = Errors(
     code=("errors.0.code",),
@@ -322,8 +343,9 @@ GITHUB = Integration(
     "GitHub",
     "Works with issues, repositories, files, pull requests, releases and Actions on GitHub.",
     (*_ISSUES, *_REPOSITORIES, *_PULL_REQUESTS, *_RELEASES, *_ACTIONS),
-    credentials=("github",),
-    base_url="https://api.github.com",
+    credential=GITHUB_CREDENTIAL,
+    also_accepts=("oauth2",),
+    base_url=_API,
     headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
     errors=ERRORS,
     examples=(

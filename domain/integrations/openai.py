@@ -8,12 +8,33 @@ Limits: https://platform.openai.com/docs/guides/rate-limits
 
 from typing import Any
 
+from domain.credential.credential_type import CredentialField, CredentialType, HttpAuth
+from domain.credential.http_test import http_test
 from domain.integrations.answers import at
 from domain.integrations.errors import FORBIDDEN, UNAUTHORIZED, Errors
 from domain.integrations.shape import Integration, Operation, body, get, more, path, post
 from domain.nodes.node_type import MAIN, Example
 
+_API = "https://api.openai.com/v1"
 _DOCS = "https://platform.openai.com/docs/api-reference/"
+
+OPENAI_CREDENTIAL = CredentialType(
+    "openai",
+    "OpenAI",
+    "An API key of OpenAI, or of any endpoint that speaks its API.",
+    (
+        CredentialField("api_key", "API key", secret=True, required=True, docs="Any text, where an endpoint needs none."),
+        CredentialField(
+            "base_url",
+            "Address of the API",
+            docs="Up to and with its version, such as http://127.0.0.1:11434/v1.",
+            default=_API,
+            pattern=r"https?://[^\s/@]+(/\S*)?",
+        ),
+    ),
+    HttpAuth(headers={"Authorization": "Bearer {api_key}"}, service=(_API, "base_url")),
+    http_test("{base_url}/models"),
+)
 
 
 def _with_text(answer: Any) -> list[Any]:
@@ -110,8 +131,8 @@ OPENAI = Integration(
     "OpenAI",
     "Completes chats, makes embeddings and moderates texts, at OpenAI or at any endpoint that is compatible with it.",
     OPERATIONS,
-    credentials=("openai",),
-    base_url="https://api.openai.com/v1",
+    credential=OPENAI_CREDENTIAL,
+    base_url=_API,
     errors=Errors(
         code=("error.code", "error.type"),
         message=("error.message", "message"),

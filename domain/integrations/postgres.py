@@ -6,7 +6,9 @@ statement's text takes no expression, so that nothing that comes from outside ca
 
 from typing import Any
 
+from domain.credential.credential_type import CredentialField, CredentialType
 from domain.effects import CredentialRef, SqlQuery
+from domain.integrations.servers import CA, HOST, PASSWORD, port, tls, tried_by
 from domain.integrations.shape import Field, Integration, Operation, Values, local
 from domain.integrations.sql import COMPARISONS, Statement, columns, given, order, quoted, table, where
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
@@ -15,6 +17,22 @@ from domain.nodes.parameters import Parameter
 
 _DOCS = "https://www.postgresql.org/docs/current/sql-"
 MOST_ROWS = 10_000
+
+POSTGRES_CREDENTIAL = CredentialType(
+    "postgres",
+    "PostgreSQL",
+    "A database of a PostgreSQL server, and who works in it. Give workflows a user of their own with few rights.",
+    (
+        HOST,
+        port("5432"),
+        CredentialField("database", "Database", required=True),
+        CredentialField("user", "User", required=True),
+        PASSWORD,
+        tls(),
+        CA,
+    ),
+    test=tried_by(lambda ref: SqlQuery("SELECT 1", read_only=True, timeout_seconds=15.0, credential=ref)),
+)
 
 _TABLE: tuple[Field, ...] = (
     local("schema", docs="The table's schema; else the search path decides."),
@@ -239,7 +257,7 @@ POSTGRES = Integration(
     "Reads and changes rows of a PostgreSQL database: one statement an item. Values are bound and names quoted. "
     "Dates, numeric, uuid and intervals come as text, bytea as Base64, bigint beyond 2^53 as text.",
     OPERATIONS,
-    credentials=("postgres",),
+    credential=POSTGRES_CREDENTIAL,
     examples=(
         Example(
             "Finds the orders of each customer.",

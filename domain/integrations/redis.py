@@ -6,7 +6,9 @@ Values are text; objects and lists are written as JSON.
 from collections.abc import Callable
 from typing import Any, Final
 
+from domain.credential.credential_type import CredentialField, CredentialType
 from domain.effects import CredentialRef, RedisCommand
+from domain.integrations.servers import CA, HOST, PASSWORD, USER, port, tls, tried_by
 from domain.integrations.shape import Field, Integration, Operation, Values, local
 from domain.integrations.values import as_text
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
@@ -14,6 +16,22 @@ from domain.nodes.node_type import MAIN, Example
 
 _DOCS: Final = "https://redis.io/docs/latest/commands/"
 MOST_KEYS: Final = 10_000
+
+REDIS_CREDENTIAL = CredentialType(
+    "redis",
+    "Redis",
+    "A database of a Redis server. TLS is off unless it is asked for, as with Redis itself.",
+    (
+        HOST,
+        port("6379"),
+        USER,
+        PASSWORD,
+        CredentialField("database", "Database", default="0", kind="integer", pattern=r"\d{1,4}"),
+        tls("off"),
+        CA,
+    ),
+    test=tried_by(lambda ref: RedisCommand(["PING"], timeout_seconds=15.0, credential=ref)),
+)
 
 _KEY = local("key", docs="The key.", required=True)
 _VALUE = local("value", "any", docs="The value; an object or a list is written as JSON.", required=True)
@@ -353,7 +371,7 @@ REDIS = Integration(
     "Redis",
     "Reads and changes keys, hashes, lists and sets, counts, and publishes messages: one command an item.",
     OPERATIONS,
-    credentials=("redis",),
+    credential=REDIS_CREDENTIAL,
     examples=(
         Example(
             "Remembers each visitor for an hour.",

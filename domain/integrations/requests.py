@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from domain.effects import CredentialRef, HttpRequest
 from domain.integrations.shape import Integration, Operation, Request, Values
@@ -43,9 +43,9 @@ def http_request(
         method=request.method,
         url=integration.base_url + fill_path(request.path, values),
         query=query,
-        headers={**headers, "Content-Type": "application/x-www-form-urlencoded"} if request.form else headers,
+        headers=headers,
         body=body if sends and not request.form else None,
-        body_text=form_text(body) if request.form else None,
+        form=form_of(body) if request.form else None,
         credential=credential,
     )
 
@@ -69,9 +69,9 @@ def holes(path: str) -> list[str]:
     return [hole[1] for hole in _HOLE.finditer(path)]
 
 
-def form_text(body: Mapping[str, Any]) -> str:
-    """A form: nested fields as `a[b]`, lists as `a[0]`."""
-    return urlencode([(name, value) for key, entry in body.items() for name, value in _pairs(key, entry)])
+def form_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a form: nested ones as `a[b]`, lists as `a[0]`."""
+    return {name: value for key, entry in body.items() for name, value in _pairs(key, entry)}
 
 
 def _pairs(name: str, value: Any) -> list[tuple[str, str]]:

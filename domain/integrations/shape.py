@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from domain.credential.credential_type import CredentialType
 from domain.effects import CredentialRef, Effect, EffectClass
 from domain.integrations.errors import Errors
 from domain.integrations.pages import Pages
@@ -107,8 +108,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One service. `credentials`: the types that it accepts; `base_url`: before every path; `headers`: of all requests.
+    """One service. `base_url`: before every path; `headers`: of all requests.
 
+    `credential`: the type of its credentials, declared beside it; `also_accepts`: names of other types that will do.
     `outputs` of its nodes are `main`. `timeout_seconds`: for one effect, unless the node says another.
     """
 
@@ -116,13 +118,20 @@ class Integration:
     title: str
     docs: str
     operations: tuple[Operation, ...]
-    credentials: tuple[str, ...] = ()
+    credential: CredentialType | None = None
+    also_accepts: tuple[str, ...] = ()
     credential_required: bool = True
     base_url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     errors: Errors = field(default_factory=Errors)
     timeout_seconds: float = 30.0
     examples: tuple[Example, ...] = ()
+
+    @property
+    def credential_types(self) -> tuple[str, ...]:
+        """The names of all types of credentials that it accepts."""
+        own = (self.credential.name,) if self.credential is not None else ()
+        return (*own, *self.also_accepts)
 
 
 def get(path: str, **query: Any) -> Request:

@@ -5,11 +5,18 @@ Reading methods take query parameters, writing ones JSON. Every answer has statu
 (https://docs.slack.dev/apis/web-api/rate-limits); lists go on by cursor (https://docs.slack.dev/apis/web-api/pagination).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from domain.credential.credential_type import CredentialField, CredentialTest, CredentialType, HttpAuth
+from domain.credential.http_test import TEST_SECONDS, refusal
+from domain.effects import CredentialRef, HttpRequest
 from domain.integrations.errors import CONFLICT, FORBIDDEN, NOT_FOUND, RATE_LIMITED, UNAUTHORIZED, UNAVAILABLE, Errors
 from domain.integrations.pages import cursor
 from domain.integrations.shape import Field, Integration, Operation, body, get, more, post, query
 from domain.nodes.node_type import MAIN, Example
 
+_API = "https://slack.com/api"
 _DOCS = "https://docs.slack.dev/reference/methods/"
 _PAGES = cursor("response_metadata.next_cursor", "cursor", size_as="limit", size=200)
 _CHANNEL = "The id of the channel, such as C0123456789."
@@ -22,6 +29,29 @@ _REACTION: tuple[Field, ...] = (
     body("channel", docs=_CHANNEL, required=True),
     body("timestamp", docs=_TS, required=True),
     body("name", docs="The emoji's name without colons, such as thumbsup.", required=True),
+)
+
+
+
+def _try_out(ref: CredentialRef, _plain: Mapping[str, str]) -> HttpRequest:
+    return HttpRequest("GET", f"{_API}/auth.test", timeout_seconds=TEST_SECONDS, credential=ref)
+
+
+def _problem(value: Any) -> str | None:
+    """Slack answers 200 to a wrong token as well."""
+    told = refusal(value)
+    if told is None and not (isinstance(value.get("body"), dict) and value["body"].get("ok") is True):
+        return "Slack refuses the token"
+    return told
+
+
+SLACK_CREDENTIAL = CredentialType(
+    "slack",
+    "Slack",
+    "The token of a Slack app (https://api.slack.com/apps, OAuth & Permissions), with the scopes that its use needs.",
+    (CredentialField("token", "Token", secret=True, required=True, docs="Begins with xoxb- or xoxp-."),),
+    HttpAuth(headers={"Authorization": "Bearer {token}"}, hosts=("slack.com",)),
+    CredentialTest(_try_out, _problem),
 )
 
 ERRORS = Errors(
@@ -265,8 +295,9 @@ SLACK = Integration(
     "Slack",
     "Posts, reads and changes messages, channels and reactions of a Slack workspace.",
     OPERATIONS,
-    credentials=("slack",),
-    base_url="https://slack.com/api",
+    credential=SLACK_CREDENTIAL,
+    also_accepts=("oauth2",),
+    base_url=_API,
     errors=ERRORS,
     examples=(
         Example(

@@ -8,7 +8,7 @@ from functools import partial
 
 import asyncpg
 
-from domain.effects import HttpRequest
+from domain.effects import HttpRequest, RedisCommand, SendMail, SqlQuery
 from domain.execution.links import Links
 from infra.blobs import PostgresBlobs
 from infra.egress.guard import EgressGuard
@@ -27,6 +27,9 @@ from services.worker.credential_parts import make_credential_parts
 from services.worker.effects.credentials import Credentials
 from services.worker.effects.http import HttpEffects
 from services.worker.effects.interpreter import Interpreters
+from services.worker.effects.mail import MailEffects
+from services.worker.effects.redis import RedisEffects
+from services.worker.effects.sql import SqlEffects
 from services.worker.versions import WorkflowVersions
 from services.worker.worker import Worker
 
@@ -78,7 +81,12 @@ async def run(settings: Settings) -> None:
 
 def make_interpreters(guard: EgressGuard, credentials: Credentials) -> Interpreters:
     """What performs each kind of effect in this worker; all connect through `guard` and open `credentials`."""
-    return {HttpRequest: HttpEffects(guard, credentials)}
+    return {
+        HttpRequest: HttpEffects(guard, credentials),
+        SqlQuery: SqlEffects(guard, credentials),
+        RedisCommand: RedisEffects(guard, credentials),
+        SendMail: MailEffects(guard, credentials),
+    }
 
 
 async def _positions(pool: asyncpg.Pool) -> dict[tuple[str, int], int]:

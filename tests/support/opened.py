@@ -1,31 +1,10 @@
 """Credentials of tests, opened without a vault."""
 
-from typing import Any
-
 from domain.effects import CredentialRef, EffectClass
 from services.worker.effects.credentials import CredentialProblem, Opened
 from services.worker.effects.interpreter import EffectContext
 
 REF = CredentialRef("credential-1", ["test"])
-
-
-class Hiding:
-    def __init__(self, secrets: list[str]) -> None:
-        self.secrets = secrets
-
-    def hide(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "[hidden]")
-        return text
-
-    def hide_in(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.hide(value)
-        if isinstance(value, list):
-            return [self.hide_in(each) for each in value]
-        if isinstance(value, dict):
-            return {self.hide(name): self.hide_in(each) for name, each in value.items()}
-        return value
 
 
 class Opener:
@@ -39,7 +18,7 @@ class Opener:
         if workspace != "w" or ref.id != REF.id:
             raise CredentialProblem("credential_not_found", "there is no such credential in this workspace")
         hidden = [self.fields[self._secret]] if self.fields.get(self._secret) else []
-        return Opened(ref.id, "test", dict(self.fields), workspace, Hiding(hidden))
+        return Opened(ref.id, "test", dict(self.fields), workspace, SecretValues(hidden))
 
 
 def context(key: str = "5f0c1a2b-0000-5000-8000-000000000001", effect_class: EffectClass = "unsafe") -> EffectContext:

@@ -49,6 +49,10 @@ class MailEffects:
         """`{"message_id", "accepted", "refused"}`, or why not."""
 
         async def work(opened: Opened, progress: Progress) -> dict[str, Any]:
+            if effect.login_only:
+                client = await self._connect(opened, "localhost", effect.timeout_seconds)
+                client.close()
+                return {"message_id": None, "accepted": [], "refused": {}}
             message, sender = compose(effect, opened.fields.get("from", ""), context.key)
             async with self._places:
                 client = await self._connect(opened, sender, effect.timeout_seconds)
@@ -181,11 +185,11 @@ def _not_connected(error: Exception) -> EffectError:
             return EffectError(UNAUTHORIZED, told, retriable=False)
         case SMTPResponseException():
             return _server_error(error)
-        case SMTPException():
+        case OSError():
             cause = error.__cause__ or error.__context__
-            return connection_error(cause if isinstance(cause, OSError) else OSError(str(error)))
+            return connection_error(cause if isinstance(cause, OSError) else error)
         case _:
-            return connection_error(error)
+            return EffectError(REJECTED, f"the mail server cannot do what it should: {error}", retriable=False)
 
 
 def _all_refused(refused: dict[str, str]) -> EffectError:

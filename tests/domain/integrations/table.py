@@ -41,7 +41,7 @@ def http(
     *,
     query: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
-    form: str | None = None,
+    form: dict[str, str] | None = None,
     status: int = 200,
     answer: Any = None,
     answer_headers: dict[str, str] | None = None,
@@ -59,8 +59,7 @@ def http(
     if body is not None:
         effect["body"] = body
     if form is not None:
-        effect["body_text"] = form
-        effect["headers"] = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
+        effect["form"] = form
     came = {"status": status, "headers": answer_headers or {}, "body": answer}
     return Case(operation, parameters, effect, came, items, failure, item or {})
 

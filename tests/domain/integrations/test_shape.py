@@ -11,7 +11,7 @@ from domain.execution.commands import GiveVerdict
 from domain.integrations.answers import at, found_at
 from domain.integrations.compiling import compile_integration
 from domain.integrations.errors import Errors, failure_in
-from domain.integrations.requests import fill_path, form_text
+from domain.integrations.requests import fill_path, form_of
 from domain.integrations.shape import Integration, Operation, body, get, header, local, path, post, query
 from domain.nodes.catalogue import describe
 from domain.nodes.failures import NodeFailure
@@ -193,9 +193,12 @@ def test_paths_that_lead_elsewhere(value: str) -> None:
 
 
 def test_forms() -> None:
-    assert form_text({"a": 1, "b": {"c": True, "d": None}, "e": ["x y", {"f": "&"}]}) == (
-        "a=1&b%5Bc%5D=true&e%5B0%5D=x+y&e%5B1%5D%5Bf%5D=%26"
-    )
+    assert form_of({"a": 1, "b": {"c": True, "d": None}, "e": ["x y", {"f": "&"}]}) == {
+        "a": "1",
+        "b[c]": "true",
+        "e[0]": "x y",
+        "e[1][f]": "&",
+    }
 
 
 def test_places() -> None:

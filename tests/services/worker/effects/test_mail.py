@@ -179,6 +179,7 @@ async def test_a_mail_that_is_refused_was_not_sent(answer: str, code: str, retri
     assert answer in refused.message
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it is TLS from the first byte
 async def test_login_over_tls(tmp_path: Path) -> None:
     tls = authority().server(tmp_path, "mail.test")
     mailbox = Mailbox()
@@ -188,10 +189,16 @@ async def test_login_over_tls(tmp_path: Path) -> None:
         wrong = await error(effects_for(port, security="starttls", **{**login, "password": "canary-wrong"}))
         assert (wrong.code, wrong.retriable, wrong.unknown) == ("unauthorized", False, False)
         assert "canary" not in wrong.message
-    async with mail_server(mailbox, tls=tls, auth_required=True) as port:
+    async with mail_server(mailbox, tls=tls, auth_require_tls=False, auth_required=True) as port:
         await sent(effects_for(port, security="tls", **login))
     assert len(mailbox.mails) == 2
     assert mailbox.logins[0] == (b"ada", SECRET.encode())
+
+
+async def test_a_server_that_knows_no_login() -> None:
+    async with mail_server(Mailbox()) as port:
+        refused = await error(effects_for(port, user="ada", password=SECRET))
+    assert (refused.code, refused.retriable, refused.unknown) == ("rejected", False, False)
 
 
 async def test_a_certificate_that_is_not_trusted_or_of_another_name(tmp_path: Path) -> None:
