@@ -40,8 +40,9 @@ class Pages(msgspec.Struct, frozen=True, omit_defaults=True):
     offset  `parameter` is raised by `step`, the number of items a page has, until a page is empty
 
     `items_at`: where the body holds the list (empty: it is the list); a page without items, or with fewer than `size`,
-    is the last. `in_body`: `parameter` stands in the JSON body, not in the query. `most_items`: enough, 0 for no bound;
-    after `most_pages` the effect fails, unless `stop_at_most`.
+    is the last, unless `through_empty`: some services leave pages empty. `in_body`: `parameter` stands in the JSON
+    body, not in the query. `most_items`: enough, 0 for no bound; after `most_pages` the effect fails, unless
+    `stop_at_most`.
     """
 
     way: Literal["link", "cursor", "number", "offset"]
@@ -49,6 +50,7 @@ class Pages(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str = ""
     step: int = 1
     items_at: str | None = None
+    through_empty: bool = False
     size: int = 0
     in_body: bool = False
     most_pages: int = 100

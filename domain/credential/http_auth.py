@@ -53,11 +53,14 @@ def moved(url: str, auth: HttpAuth, fields: Mapping[str, str]) -> str:
     if auth.service is None:
         return url
     usual, field = auth.service
+    named = fields.get(field, "").rstrip("/")
+    if named and (url == named or url.startswith(named + "/")):
+        return url  # the next page, as the service itself spells its address
     if not (url == usual or url.startswith(usual + "/")):
         raise CannotAuthorise(
             "credential_host_refused", f"the credential is only for addresses that begin with {usual}"
         )
-    return (fields.get(field) or usual).rstrip("/") + url[len(usual) :]
+    return (named or usual) + url[len(usual) :]
 
 
 def check_host(url: str, auth: HttpAuth, fields: Mapping[str, str]) -> None:

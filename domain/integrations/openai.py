@@ -23,7 +23,7 @@ OPENAI_CREDENTIAL = CredentialType(
     "OpenAI",
     "An API key of OpenAI, or of any endpoint that speaks its API.",
     (
-        CredentialField("api_key", "API key", secret=True, required=True, docs="Any text, where an endpoint needs none."),
+        CredentialField("api_key", "API key", secret=True, required=True, docs="Any text where none is needed."),
         CredentialField(
             "base_url",
             "Address of the API",

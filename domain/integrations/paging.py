@@ -27,6 +27,7 @@ def first_page(request: HttpRequest, pages: Pages, items: str | Read, limit: int
         step=size if pages.way == "offset" else 1,
         items_at=items.removesuffix("[]") if isinstance(items, str) else None,
         size=size if pages.way in _FIRST else 0,
+        through_empty=pages.way not in _FIRST,
         in_body=pages.in_body,
         most_pages=_MOST_PAGES,
         most_items=limit,

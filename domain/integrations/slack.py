@@ -32,7 +32,6 @@ _REACTION: tuple[Field, ...] = (
 )
 
 
-
 def _try_out(ref: CredentialRef, _plain: Mapping[str, str]) -> HttpRequest:
     return HttpRequest("GET", f"{_API}/auth.test", timeout_seconds=TEST_SECONDS, credential=ref)
 

@@ -18,7 +18,7 @@ def next_page(request: HttpRequest, headers: Mapping[str, str], body: Any) -> Ht
     """The request for the page after this one, None if it was the last. `headers` in lower case."""
     pages = request.pages
     assert pages is not None
-    if pages.items_at is not None:
+    if pages.items_at is not None and not pages.through_empty:
         items = items_of(body, pages.items_at)
         if not items or (pages.size and len(items) < pages.size):
             return None

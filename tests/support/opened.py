@@ -1,6 +1,7 @@
 """Credentials of tests, opened without a vault."""
 
 from domain.effects import CredentialRef, EffectClass
+from infra.telemetry.secret_values import SecretValues
 from services.worker.effects.credentials import CredentialProblem, Opened
 from services.worker.effects.interpreter import EffectContext
 

@@ -98,7 +98,8 @@ def test_a_service_may_be_elsewhere_but_nothing_else_sees_its_key() -> None:
 
     assert url_of("https://api.example.com/v1/chat", {}) == "https://api.example.com/v1/chat"
     assert url_of("https://api.example.com/v1/chat", {"base_url": "http://own:9/x/"}) == "http://own:9/x/chat"
-    for url in ("https://api.example.com/v1.evil/", "https://api.example.com/v2", "http://own:9/x/"):
+    assert url_of("http://own:9/x/chat?page=2", {"base_url": "http://own:9/x"}) == "http://own:9/x/chat?page=2"
+    for url in ("https://api.example.com/v1.evil/", "https://api.example.com/v2", "http://own:9/xy", "http://own:8/x/"):
         with pytest.raises(CannotAuthorise):
             url_of(url, {"base_url": "http://own:9/x"})
 

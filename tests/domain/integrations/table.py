@@ -82,13 +82,14 @@ def run_case(type_: str, case: Case, **fields: Any) -> Run:
 
 
 def effect_of(run: Run) -> dict[str, Any]:
-    """The effect that is asked for, as plain values, without its credential (checked) and its time-out."""
+    """The effect that is asked for, as plain values, without its credential (checked), time-out and pages."""
     (effect,) = run.attempt("x").effects
     assert effect.credential is not None
     assert effect.credential.id == CREDENTIAL
     plain = msgspec.to_builtins(effect)
     plain.pop("credential")
     plain.pop("timeout_seconds", None)
+    plain.pop("pages", None)
     return plain
 
 

@@ -1,10 +1,14 @@
 """Every operation of every integration: the documented request, the documented answer, the documented items."""
 
+from typing import Any
+
 import pytest
 
+from domain.effects import HttpRequest
 from domain.execution.events import RetryScheduled
 from domain.integrations.registry import INTEGRATIONS
 from domain.integrations.shape import Integration, Operation
+from domain.nodes.http_pages import next_page
 from tests.domain.integrations import cases_email, cases_github, cases_openai, cases_postgres, cases_redis, cases_slack
 from tests.domain.integrations.table import Case, conclude, effect_of, run_case
 from tests.support.executions import NOW
@@ -27,6 +31,11 @@ OPERATIONS = [
     for integration in INTEGRATIONS
     for operation in integration.operations
 ]
+
+
+def _operation(type_: str, case: Case) -> Operation:
+    (integration,) = (each for each in INTEGRATIONS if each.type == type_)
+    return next(each for each in integration.operations if each.key == case.operation)
 
 
 @pytest.mark.parametrize(("type_", "case"), TABLE)
@@ -71,3 +80,33 @@ def test_every_operation_is_documented(integration: Integration, operation: Oper
     assert operation.title
     assert operation.source.startswith("https://")
     assert all(field.parameter.docs.endswith(".") for field in operation.fields)
+
+
+@pytest.mark.parametrize(
+    ("type_", "case"),
+    [each for each in TABLE if _operation(*each.values).pages is not None],  # type: ignore[arg-type]
+)
+def test_pages_go_on_until_there_are_enough(type_: str, case: Case) -> None:
+    operation = _operation(type_, case)
+    (effect,) = run_case(type_, case).attempt("x").effects
+    assert operation.pages is not None
+    assert isinstance(effect, HttpRequest)
+    assert effect.pages is not None
+    assert effect.pages.most_items == case.parameters.get("limit", 100)
+    assert f"{effect.pages.items_at}[]".removeprefix(".") == operation.items
+    if case.failure is None and operation.pages.way in {"cursor", "link"}:
+        goes_on = {"link": '<https://x.example/2>; rel="next"'} if operation.pages.way == "link" else {}
+        body = _with_cursor(operation.pages.next, case.answer["body"])
+        following = next_page(effect, goes_on, body)
+        assert following is not None
+        if operation.pages.way == "link":
+            assert following.url == "https://x.example/2"
+        else:
+            assert (following.body if operation.pages.in_body else following.query)[operation.pages.parameter] == "more"
+
+
+def _with_cursor(place: str, body: Any) -> Any:
+    if not place:
+        return body
+    name, _, rest = place.partition(".")
+    return {**body, name: _with_cursor(rest, body.get(name) or {}) if rest else "more"}
