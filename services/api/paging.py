@@ -11,7 +11,7 @@ from services.api.problems import Problem
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
-_number = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, lt=2**63)]).decode
+_number = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**53)]).decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -1,0 +1,114 @@
+"""The pool: tenants apart, contexts fresh, what dies is replaced, nothing is left behind."""
+
+# ruff: noqa: E501 - programs in one line each
+
+import asyncio
+import os
+from typing import Any
+
+import psutil
+
+from infra.sandbox import Limits, Sandbox
+from tests.sandbox.conftest import Ask
+
+PLANT = """
+globalThis.planted = 'seen'; Object.prototype.planted = 'seen'; Array.prototype.toReversed = () => ['seen'];
+JSON.parse = () => ({planted: 'seen'}); Date.now = () => 7; String.prototype.planted = 'seen'; console.planted = 'seen';
+return [{json: {done: true}}]
+"""
+LOOK = """
+return {global: globalThis.planted ?? null, object: ({}).planted ?? null, text: ''.planted ?? null, reversed: [1].toReversed(),
+        now: Date.now() > 7, console: console.planted ?? null, parse: JSON.parse('{"a": 1}')}
+"""
+CLEAN = {"global": None, "object": None, "text": None, "reversed": [1], "now": True, "console": None, "parse": {"a": 1}}
+PLANT_PYTHON = """
+import sys, json, builtins, os
+builtins.planted = 'seen'; json.planted = 'seen'; sys.modules['planted'] = json; os.environ['PLANTED'] = 'seen'
+try:
+    open('/tmp/planted', 'w').write('seen')
+except OSError:
+    pass
+return {'done': True}
+"""
+LOOK_PYTHON = """
+import sys, json, builtins, os
+return {'seen': [hasattr(builtins, 'planted'), hasattr(json, 'planted'), 'planted' in sys.modules, 'PLANTED' in os.environ,
+                 os.path.exists('/tmp/planted')]}
+"""
+
+
+async def test_two_tenants_in_turn_see_nothing_of_each_other(ask: Ask) -> None:
+    """S03, and nothing of one's own earlier runs either."""
+    for tenant in ("a", "b", "a", "b"):
+        assert (await ask(LOOK, tenant=tenant))["items"][0]["json"] == CLEAN
+        assert (await ask(PLANT, tenant=tenant))["items"][0]["json"] == {"done": True}
+        assert (await ask(LOOK_PYTHON, "python", tenant=tenant))["items"][0]["json"] == {"seen": [False] * 5}
+        assert (await ask(PLANT_PYTHON, "python", tenant=tenant))["items"][0]["json"] == {"done": True}
+
+
+async def test_v8_keeps_runs_apart_as_well(ask: Ask) -> None:
+    busy = "const end = Date.now() + 100; while (Date.now() < end); "
+    for tenant in ("a", "b", "a"):
+        assert (await ask(busy + LOOK, tenant=tenant))["items"][0]["json"] == CLEAN
+        assert (await ask(busy + PLANT, tenant=tenant))["items"][0]["json"] == {"done": True}
+
+
+async def test_both_engines_have_the_same_globals(ask: Ask) -> None:
+    names = "return {names: Object.getOwnPropertyNames(globalThis).filter((n) => !n.startsWith('__')).sort()}"
+    quick = (await ask(names))["items"][0]["json"]["names"]
+    heavy = (await ask("const end = Date.now() + 100; while (Date.now() < end); " + names))["items"][0]["json"]["names"]
+    assert quick == heavy
+    assert "console" in quick
+
+
+async def test_a_process_serves_one_tenant(ask: Ask) -> None:
+    """Python tells its process id; JavaScript's processes are counted from outside."""
+    for tenant in ("a", "b", "c"):
+        await ask("return []", tenant=tenant)
+    assert len(processes()) >= 3
+
+
+async def test_the_sandbox_is_replaced_when_it_dies(ask: Ask, sandbox: Sandbox) -> None:
+    assert (await ask("return {n: 1}"))["items"]
+    assert sandbox._zygote is not None
+    os.kill(sandbox._zygote.pid, 9)
+    assert (await ask("return {n: 2}"))["items"][0]["json"] == {"n": 2}
+
+
+async def test_a_tenant_in_an_endless_loop_does_not_stop_the_others(ask: Ask) -> None:
+    loops = [
+        asyncio.create_task(ask("while True: pass", "python", tenant="bad", limits=Limits(seconds=3))) for _ in range(6)
+    ]
+    await asyncio.sleep(0)
+    started = asyncio.get_running_loop().time()
+    assert (await ask("return {'fine': True}", "python", tenant="good"))["items"]
+    waited = asyncio.get_running_loop().time() - started
+    for answer in await asyncio.gather(*loops):
+        assert answer["error"]["code"] == "timeout"
+    assert waited < 3 + 5  # not behind all six, which take nine seconds two by two
+
+
+def processes() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+async def test_a_thousand_runs_leave_nothing(ask: Ask) -> None:
+    """Processes, descriptors, memory: as after the first hundred."""
+    own = psutil.Process()
+
+    async def round_(count: int) -> None:
+        for number in range(count):
+            language = "python" if number % 20 == 0 else "javascript"
+            source = "return {'n': 1}" if language == "python" else "return {n: 1}"
+            answer: dict[str, Any] = await ask(source, language, tenant=f"t{number % 3}")
+            assert answer["items"][0]["json"] == {"n": 1}
+
+    await round_(100)
+    before = own.num_fds(), own.memory_info().rss
+    held = [child.memory_info().rss for child in processes() if child.is_running()]
+    await round_(900)
+    alive = [child for child in processes() if child.status() != psutil.STATUS_ZOMBIE]
+    assert len(alive) <= 3 + 4, alive
+    assert own.num_fds() <= before[0] + 4
+    assert own.memory_info().rss < before[1] + 20_000_000
+    assert max(child.memory_info().rss for child in alive) < max(held) + 30_000_000
