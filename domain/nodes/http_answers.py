@@ -13,7 +13,6 @@ from domain.nodes.retry_after import retry_after_seconds
 
 _RETRIABLE = frozenset({408, 425, 429})
 _EXCERPT = 300
-_LONGEST_WAIT = 86_400.0
 _STATUS_RANGE = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
 
 

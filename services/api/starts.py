@@ -1,12 +1,13 @@
 """Starting an execution: one way for webhooks, `execute` and `retry`, with or without a caller that waits."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from domain.execution.commands import StartExecution
+from domain.execution.commands import StartExecution, TakenRun
 from domain.execution.events import Items, Reply
 from infra.blobs import BlobStore
 from infra.log.port import Record, Topic
@@ -40,6 +41,7 @@ class Start:
     items: Items
     priority: str
     retry_of: str | None = None
+    taken_runs: Sequence[TakenRun] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Starter:
             fingerprint=identity.fingerprint,
             reply=reply,
             retry_of=start.retry_of,
+            taken_runs=list(start.taken_runs),
         )
         stream = f"execution-{identity.id}"
         self._pressure.check(partition_of(stream, self._partitions), workspace)

@@ -83,6 +83,11 @@ def verdict_body() -> dict[str, Any]:
                 "verdict": {"enum": ["happened", "run_again", "fail"]},
                 "run": {"type": "integer", "default": 0},
                 "result": {"description": "With `happened`: what the node puts out."},
+                "items": {
+                    "type": "array",
+                    "items": {"type": "integer"},
+                    "description": "For these items only, of those that `asked` names.",
+                },
             },
         },
     )

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from domain.execution.commands import CancelExecution, GiveVerdict
-from domain.execution.events import Items
+from domain.execution.events import Verdict as VerdictWord
 from infra.log.port import Topic
 from infra.telemetry.metrics import ACCEPTED
 from projections.executions.queries import ExecutionRow
@@ -29,10 +29,10 @@ from services.api.parts import Parts
 from services.api.principal import Principal
 from services.api.problems import Problem, not_found
 from services.api.results import CLOSED
+from services.api.retrying import RetryRequest, plan_retry, retry_body
 from services.api.routes import examples
 from services.api.routes.common import Asker, MinPosition, json_answer, reach
 from services.api.routes.models import Accepted, Execution, ExecutionPage, LogPage
-from services.api.starts import Start
 
 ExecutionId = Annotated[str, Path(examples=[examples.EXECUTION_ID])]
 Status = Literal["queued", "running", "waiting", "completed", "failed", "cancelled", "timeout"]
@@ -41,11 +41,13 @@ _retried = ACCEPTED.labels("retry")
 
 
 class Verdict(msgspec.Struct, forbid_unknown_fields=True):
-    """What became of an attempt whose outcome is unknown. `result`: with `happened`, what the node puts out."""
+    """What became of an attempt whose outcome is unknown. `result`: with `happened`, what the node puts out; `items`:
+    the numbers of the items that it holds for, of those that `asked` names (all of them unless given)."""
 
-    verdict: Literal["happened", "run_again", "fail"]
+    verdict: VerdictWord
     run: int = 0
     result: Any = None
+    items: list[int] | None = None
 
 
 class Reason(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,7 +55,6 @@ class Reason(msgspec.Struct, forbid_unknown_fields=True):
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)
-_decode_items = msgspec.json.Decoder(Items).decode
 
 
 def make_router(parts: Parts) -> APIRouter:
@@ -114,13 +115,17 @@ def make_router(parts: Parts) -> APIRouter:
         return await _command(parts, principal, row, CancelExecution(reason=reason.reason))
 
     @router.post(
-        "/{execution_id}/retry", status_code=202, response_model=Accepted, summary="Run it again from its input"
+        "/{execution_id}/retry",
+        status_code=202,
+        response_model=Accepted,
+        openapi_extra=retry_body(),
+        summary="Run it again: from its start, or from where it failed, on the same or another version",
     )
     async def retry(request: Request, execution_id: ExecutionId, principal: Asker) -> Response:
         body = await read_body(request.receive, request.scope["headers"])
         identity = identify("execution", principal.workspace_id, request.scope["headers"], request.url.path, body)
         row = await _row(parts, principal, execution_id)
-        start = await _start_again(parts, row)
+        start = await plan_retry(parts, row, decode_body(body, RetryRequest) if body else RetryRequest())
         started = await parts.starter.start(principal, start, identity, "none")
         _retried.inc()
         position = None if started.position is None else started.position.json()
@@ -141,7 +146,9 @@ def make_router(parts: Parts) -> APIRouter:
     ) -> Response:
         given = decode_body(await read_body(request.receive, request.scope["headers"]), Verdict)
         row = await _row(parts, principal, execution_id)
-        command = GiveVerdict(node=node_id, run=given.run, verdict=given.verdict, result=given.result)
+        command = GiveVerdict(
+            node=node_id, run=given.run, verdict=given.verdict, result=given.result, items=given.items
+        )
         return await _command(parts, principal, row, command)
 
     return router
@@ -172,22 +179,6 @@ async def _command(parts: Parts, principal: Principal, row: ExecutionRow, comman
         parts, principal, Topic.EXECUTION_COMMANDS, f"execution-{row.id}", command, made=now_ms()
     )
     return json_answer(msgspec.json.encode({"execution_id": row.id, "position": position.json()}), 202)
-
-
-async def _start_again(parts: Parts, row: ExecutionRow) -> Start:
-    (text,) = await parts.reads.whole(row.workspace_id, [row.input])
-    facts = await parts.bindings.version(row.workspace_id, row.workflow_id, row.workflow_version)
-    if text is None or facts is None:
-        raise Problem(409, "input_gone", "The input of this execution is not kept any more.")
-    return Start(
-        row.workflow_id,
-        row.workflow_version,
-        row.trigger_node,
-        row.trigger_type,
-        _decode_items(text.encode()),
-        facts.priority,
-        retry_of=row.id,
-    )
 
 
 def _utc(moment: datetime | None) -> datetime | None:

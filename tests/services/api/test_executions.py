@@ -7,8 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from domain.execution.commands import StartExecution, TakenRun
 from infra.log.memory import Fault
 from infra.log.port import Topic
+from schemas.envelope import decode_command
+from schemas.registry import decode_command_data
 from tests.services.api.conftest import Api
 from tests.services.api.test_workflows import document
 from tests.support.client import ApiError, Client
@@ -89,6 +92,65 @@ async def test_retry_runs_the_same_input_on_the_same_version(api: Api) -> None:
     second = await api.client.execution(made[0]["execution_id"])
     assert second["id"] != first["id"]
     assert (second["retry_of"], second["workflow_version"], second["input"]) == (first["id"], 1, first["input"])
+
+
+async def retried(api: Api, execution: str, body: dict[str, Any]) -> tuple[int, Any]:
+    status, _, answer = await api.client.send("POST", f"/api/v1/executions/{execution}/retry", json=body)
+    return status, answer
+
+
+def started_by(api: Api, execution: str) -> StartExecution:
+    """The command that started an execution."""
+    records = [each for place in range(2) for each in api.log.records(Topic.EXECUTION_COMMANDS, place)]
+    command = next(c for r in records if (c := decode_command(r.value)).stream == f"execution-{execution}")
+    start: StartExecution = decode_command_data(command)
+    return start
+
+
+async def test_retry_from_the_failed_node_takes_over_what_ran_before(api: Api) -> None:
+    workflow, _ = await deploy(api)
+    first = await api.client.execute(workflow, {"fail": "x"}, wait=10)
+    fixed = document("New")
+    fixed["nodes"][1]["notes"] = "mended"
+    await api.client.ask("PUT", f"/api/v1/workflows/{workflow}", json=fixed)
+    for version, number in (("same", 1), ("newest", 2), (2, 2)):
+        status, answer = await retried(api, first["id"], {"from": "failed_node", "version": version})
+        assert status == 202
+        start = started_by(api, answer["execution_id"])
+        assert (start.workflow_version, start.retry_of) == (number, first["id"])
+        assert start.taken_runs == [TakenRun(node="hook", run=0, outputs={"main": [{"json": {"fail": "x"}}]})]
+        assert start.items == [{"json": {"fail": "x"}}]
+    await api.client.execution(answer["execution_id"])  # visible from here on
+    assert answer["execution_id"] in (await api.client.execution(first["id"]))["retries"]
+
+
+async def test_a_retry_that_cannot_be_says_why(api: Api) -> None:
+    workflow, _ = await deploy(api)
+    failed = await api.client.execute(workflow, {"fail": "x"}, wait=10)
+    done = await api.client.execute(workflow, {"a": 1}, wait=10)
+    held = await api.client.execute(workflow, {"hold": True})
+    from_node = {"from": "failed_node", "version": "newest"}
+
+    async def refused(body: dict[str, Any], execution: str = failed["id"]) -> tuple[int, str, Any]:
+        status, problem = await retried(api, execution, body)
+        return status, problem["code"], problem.get("node_id")
+
+    assert await refused(from_node, done["id"]) == (409, "nothing_failed", None)
+    assert await refused(from_node, held["execution_id"]) == (409, "not_ended", None)
+    assert await refused({"version": 9}) == (404, "not_found", None)
+    for body in ({"from": "end"}, {"version": 0}, {"version": "old"}, {"until": 1}):
+        assert await refused(body) == (422, "wrong_type", None), body
+    renamed = document("Renamed")
+    renamed["nodes"][1]["id"] = renamed["connections"][0]["to"] = "labour"
+    await api.client.ask("PUT", f"/api/v1/workflows/{workflow}", json=renamed)
+    assert await refused(from_node) == (409, "node_missing", "work")
+    longer = document("Longer")
+    longer["nodes"].append({"id": "first", "type": "noop"})
+    longer["connections"] = [{"from": "hook", "to": "first"}, {"from": "first", "to": "work"}]
+    await api.client.ask("PUT", f"/api/v1/workflows/{workflow}", json=longer)
+    assert await refused(from_node) == (409, "version_does_not_fit", "work")
+    await api.client.ask("DELETE", f"/api/v1/workflows/{workflow}")
+    assert await refused({}) == (409, "workflow_archived", None)
 
 
 async def test_the_same_key_from_fifty_at_once_is_one_execution(api: Api) -> None:
