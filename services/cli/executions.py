@@ -12,7 +12,7 @@ from services.cli.access import request, segment
 from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
 from services.cli.workflows import UnreadableFile, read_json
 
-app = typer.Typer(help="Executions: list, show, cancel, retry.", no_args_is_help=True)
+app = typer.Typer(help="Executions: list, show, cancel, retry, verdict.", no_args_is_help=True)
 
 ExecutionId = Annotated[str, typer.Argument(help="Id of the execution.")]
 ENDED_BADLY = frozenset(("failed", "timeout", "cancelled"))
@@ -141,9 +141,37 @@ def cancel(execution_id: ExecutionId, as_json: Json = False) -> None:
 
 
 @app.command("retry")
-def retry(execution_id: ExecutionId, as_json: Json = False) -> None:
-    """Run it again from the start, with the same input and version, as a new execution."""
-    _accepted(request("POST", f"/api/v1/executions/{segment(execution_id)}/retry"), execution_id, as_json)
+def retry(
+    execution_id: ExecutionId,
+    begin: Annotated[
+        str, typer.Option("--from", help="start, or failed_node: what ran before is taken over.")
+    ] = "start",
+    version: Annotated[str, typer.Option(help="same, newest, or a number.")] = "same",
+    as_json: Json = False,
+) -> None:
+    """Run it again with the same input, as a new execution: from its start, or from where it failed."""
+    body = {"from": begin, "version": int(version) if version.isdecimal() else version}
+    _accepted(request("POST", f"/api/v1/executions/{segment(execution_id)}/retry", body=body), execution_id, as_json)
+
+
+@app.command("verdict")
+def verdict(
+    execution_id: ExecutionId,
+    node_id: Annotated[str, typer.Argument(help="Id of the node whose outcome nobody knows.")],
+    word: Annotated[str, typer.Argument(metavar="VERDICT", help="happened, run_again, or fail.")],
+    result: Annotated[str | None, typer.Option(help="With happened: what came back, as JSON; @FILE reads it.")] = None,
+    run: Annotated[int, typer.Option(help="Which run of the node.")] = 0,
+    item: Annotated[list[int] | None, typer.Option(help="For this item only; may be given several times.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what became of an unsafe effect of which nobody knows whether it happened (docs/effect-classes.md)."""
+    body: dict[str, Any] = {"verdict": word, "run": run}
+    if result is not None:
+        body["result"] = _read_input(result, "--result")
+    if item:
+        body["items"] = item
+    path = f"/api/v1/executions/{segment(execution_id)}/nodes/{segment(node_id)}/verdict"
+    _accepted(request("POST", path, body=body), execution_id, as_json)
 
 
 def _accepted(answer: Any, execution_id: str, as_json: bool) -> None:
@@ -154,13 +182,13 @@ def _accepted(answer: Any, execution_id: str, as_json: bool) -> None:
         console().print(f"accepted: {answer.get('execution_id', execution_id)}", markup=False)
 
 
-def _read_input(text: str) -> Any:
+def _read_input(text: str, option: str = "--input") -> Any:
     if text.startswith("@"):
         return read_json(text[1:])
     try:
         return json.loads(text)
     except ValueError as error:
-        raise UnreadableFile(f"--input is not JSON: {error} (a file: --input @FILE)") from error
+        raise UnreadableFile(f"{option} is not JSON: {error} (a file: {option} @FILE)") from error
 
 
 def _tree(execution: dict[str, Any]) -> Tree:
@@ -170,8 +198,15 @@ def _tree(execution: dict[str, Any]) -> Tree:
     head.append(f"  {_took(execution.get('started_at'), execution.get('completed_at'))}")
     tree = Tree(head)
     tree.add(Text(f"queued {short_time(execution.get('queued_at'))} by {execution.get('trigger_type')}", style="dim"))
+    if execution.get("retry_of"):
+        count = execution.get("retry_count")
+        tree.add(Text(f"retry of {execution['retry_of']}" + (f" (number {count})" if count else ""), style="dim"))
+    if execution.get("recoveries"):
+        tree.add(Text(f"went on after {execution['recoveries']} failures of the system", style="yellow"))
     for run in execution.get("node_executions", []):
         tree.add(_node_line(run)).children.extend(_node_details(run))
+    for again in execution.get("retries") or ():
+        tree.add(Text(f"run again as {again}", style="dim"))
     if execution.get("error"):
         tree.add(_error_text(execution["error"]))
     elif execution.get("output") is not None:
@@ -189,6 +224,10 @@ def _node_line(run: dict[str, Any]) -> Text:
         line.append(f"  {took}", style="dim")
     if (run.get("attempts") or 0) > 1:
         line.append(f"  {run['attempts']} attempts", style="yellow")
+    if run.get("taken"):
+        line.append("  taken over", style="dim")
+    if run.get("asked"):
+        line.append(f"  waits for a verdict on item {', '.join(map(str, run['asked']))}", style="yellow")
     return line
 
 

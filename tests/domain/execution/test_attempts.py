@@ -15,6 +15,7 @@ from domain.execution.events import (
     NodeFailed,
     NodeOutcomeUnknown,
     RetryScheduled,
+    VerdictGiven,
 )
 from tests.support.executions import EXECUTION, NOW, Run, failed, items, node, ok, workflow
 
@@ -410,3 +411,60 @@ def test_tries_are_counted_over_a_change_of_owner() -> None:
     run = Run(calling(retry={"attempts": 2})).start([{"n": 1}]).conclude("call", [failed(0)])
     run.restart().pass_time(1_000).conclude("call", [failed(0)])
     assert run.status == "failed"
+
+
+# verdicts item by item
+
+
+def told(run: Run, verdict: Any, result: Any = None, **fields: Any) -> Run:
+    return run.do(GiveVerdict(node="call", run=0, verdict=verdict, result=result, **fields))
+
+
+def test_a_verdict_may_hold_for_some_items_only() -> None:
+    run = asked([failed(0, unknown=True), failed(1, unknown=True)])
+    assert run.of(NodeOutcomeUnknown)[0].waiting_for == [0, 1]
+    told(run, "happened", {"id": 7}, items=[1])
+    given = run.of(VerdictGiven)[0]
+    assert (given.verdict, given.indexes, given.left) == ("happened", [1], [0])
+    assert run.status == "waiting"
+    told(run, "run_again", items=[0])
+    assert run.attempt("call").indexes == [0]
+    run.conclude("call", [ok(0, {"id": 3})])
+    assert [item["json"]["id"] for item in run.output] == [3, 7]
+
+
+def test_every_verdict_on_one_item_each() -> None:
+    document = calling("POST", on_unknown_outcome="ask", on_error="continue")
+    run = Run(document).start([{"n": 1}, {"n": 2}, {"n": 3}])
+    run.conclude("call", [failed(index, unknown=True) for index in range(3)])
+    told(told(told(run, "fail", items=[2]), "run_again", items=[1]), "happened", {"id": 0}, items=[0])
+    assert run.attempt("call").indexes == [1]
+    run.conclude("call", [ok(1, {"id": 1})])
+    first, second, third = run.output
+    assert (first["json"]["id"], second["json"]["id"]) == (0, 1)
+    assert third["json"]["error"]["code"] == "outcome_unknown"
+
+
+@pytest.mark.parametrize("indexes", [[], [0], [1, 2], [-1], [7]])
+def test_a_verdict_on_items_that_nobody_asked_about(indexes: list[int]) -> None:
+    run = told(asked(), "fail", items=indexes)
+    assert run.last is not None
+    assert (run.last.outcome.kind, run.last.outcome.code, run.last.events) == ("rejected", "nothing_asked", [])
+    assert run.status == "waiting"
+
+
+def test_a_verdict_counts_once() -> None:
+    run = told(asked(), "happened", {"id": 1})
+    assert run.status == "completed"
+    for again in ("happened", "run_again", "fail"):
+        told(run, again)
+        assert run.last is not None
+        assert (run.last.outcome.code, run.last.events) == ("nothing_asked", [])
+
+
+def test_what_comes_late_after_a_verdict_to_run_again_is_recorded() -> None:
+    run = told(asked(), "run_again")
+    run.do(ConcludeAttempt(node="call", run=0, attempt=1, results=[ok(1, {"late": 1})]))
+    assert run.of(AttemptConcluded)[-1].late
+    run.conclude("call", [ok(1, {"i": 1})])
+    assert run.output[1]["json"] == {"i": 1, "seen": True}

@@ -1,5 +1,6 @@
 """Random graphs with random results: every execution ends exactly once, whoever drives it and whatever is lost."""
 
+from collections import Counter
 from random import Random
 from typing import Any, Literal
 from unittest.mock import patch
@@ -10,22 +11,49 @@ from hypothesis import strategies as st
 from domain.effects import Compute, ItemResult, PerformAttempt
 from domain.errors import InvalidDocument
 from domain.execution import course
+from domain.execution.attempts import UNKNOWN_TRIES
 from domain.execution.commands import AttemptNotStarted, GiveVerdict, PassTime
 from domain.execution.decider import fold
-from domain.execution.events import TERMINAL, ExecutionCompleted
+from domain.execution.events import (
+    TERMINAL,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionRecovered,
+    ExecutionTimedOut,
+    NodeAttempted,
+    RetryScheduled,
+    VerdictGiven,
+)
+from domain.execution.retrying import SYSTEM_RETRIES
 from tests.support.executions import EXECUTION, Run, compiled, failed, node, ok, workflow
 
 _POLICIES = ("fail", "continue", "error_output")
 
 
+def random_retry(random: Random) -> dict[str, Any]:
+    return {
+        "attempts": random.randint(1, 4),
+        "delay_seconds": random.choice((0, 1, 60)),
+        "backoff": random.choice(("fixed", "exponential")),
+        "max_delay_seconds": random.choice((3, 86_400)),
+        "jitter": random.choice((0, 0.5, 1)),
+        "on": random.choice(("retriable", "all", ["timeout", "500-599"], ["connect", "retriable"])),
+    }
+
+
 def random_node(random: Random, name: str) -> dict[str, Any]:
-    kind = random.choice(("set", "if", "filter", "switch", "merge", "merge", "loop", "get", "post", "wait", "noop"))
+    kind = random.choice(
+        ("set", "if", "filter", "switch", "merge", "merge", "loop", "get", "post", "wait", "noop", "bad")
+    )
     policy = {"on_error": random.choice(_POLICIES)}
     modulus = random.choice((2, 3))
     match kind:
         case "set":
             fields = {name: "{{ $json.n }}", "n": "{{ $json.n + 1 }}"}
             return node(name, "set", {"fields": fields}, disabled=random.random() < 0.2, **policy)
+        case "bad":
+            fields = {"x": f"{{{{ $json.n % {modulus} ? $json.a.b : 1 }}}}"}
+            return node(name, "set", {"fields": fields}, retry=random_retry(random), **policy)
         case "if" | "filter":
             return node(name, kind, {"condition": f"{{{{ $json.n % {modulus} }}}}"}, **policy)
         case "switch":
@@ -37,9 +65,8 @@ def random_node(random: Random, name: str) -> dict[str, Any]:
             return node(name, "loop", {"batch_size": random.randint(1, 2)})
         case "get" | "post":
             unknown = random.choice(("fail", "retry", "ask"))
-            retry = {"attempts": random.randint(1, 3), "delay_seconds": random.choice((0, 1, 60))}
             parameters = {"method": kind.upper(), "url": "http://x/{{ $json.n }}"}
-            return node(name, "http", parameters, retry=retry, on_unknown_outcome=unknown, **policy)
+            return node(name, "http", parameters, retry=random_retry(random), on_unknown_outcome=unknown, **policy)
         case "wait":
             return node(name, "wait", {"seconds": random.choice((0, 1, 100))})
         case _:
@@ -67,11 +94,11 @@ def random_workflow(random: Random) -> dict[str, Any]:
         except InvalidDocument:
             continue
         links.append(text)
-    return workflow(nodes, *links, timeout_seconds=100_000)
+    return workflow(nodes, *links, timeout_seconds=100_000, retries=random.choice((0, 2)))
 
 
 def random_result(random: Random, index: int) -> ItemResult:
-    match random.randrange(7):
+    match random.randrange(8):
         case 0:
             return ok(index, status=503)
         case 1:
@@ -80,6 +107,8 @@ def random_result(random: Random, index: int) -> ItemResult:
             return failed(index, unknown=True)
         case 3:
             return ok(index, [1])
+        case 4:
+            return failed(index, "internal_error", retriable=False, unknown=True)
         case _:
             return ok(index, {"n": random.randint(0, 5)})
 
@@ -144,7 +173,38 @@ def test_every_execution_ends_exactly_once(seed: int) -> None:
     if isinstance(run.end, ExecutionCompleted):
         before = fold(None, run.events[: run.events.index(run.end)], run.graph, execution_id=EXECUTION)
         assert (before.merges, before.loops) == ({}, {}), "something is still held"
+    check_retries(run)
+    check_repeat(run)
     run.pass_time(10_000_000)
     assert run.state is not None
     assert run.state.forgettable
     assert run.state.next_due is None
+
+
+def check_retries(run: Run) -> None:
+    """No run is tried again oftener than its policy and the system's three tries in a row allow; attempts count up."""
+    own: Counter[tuple[str, int]] = Counter()
+    attempts: Counter[tuple[str, int]] = Counter()
+    told = {(event.node, event.run) for event in run.of(VerdictGiven)}
+    for event in run.of(RetryScheduled):
+        own[event.node, event.run] += not event.system
+    for event in run.of(NodeAttempted):
+        attempts[event.node, event.run] += 1
+        assert event.attempt == attempts[event.node, event.run]
+    for (name, number), count in own.items():
+        document = run.graph.by_id[name].document
+        allowed = document.retry.attempts - 1
+        if document.on_unknown_outcome == "retry":
+            allowed = max(allowed, UNKNOWN_TRIES - 1)
+        assert count <= allowed or (name, number) in told, f"{name}/{number} was tried again {count} times"
+    recovered = run.of(ExecutionRecovered)
+    assert [event.count for event in recovered] == list(range(1, len(recovered) + 1))
+    assert all(1 <= event.in_a_row <= SYSTEM_RETRIES for event in recovered)
+
+
+def check_repeat(run: Run) -> None:
+    """The commit that ends it starts a repetition exactly where one is due."""
+    starts = [command for command in run.commands if command.command.retry_of == EXECUTION]
+    unknown = isinstance(run.end, ExecutionFailed) and run.end.error.code == "outcome_unknown"
+    due = isinstance(run.end, ExecutionFailed | ExecutionTimedOut) and not unknown
+    assert len(starts) == (due and run.graph.document.settings.retries.attempts > 1)
