@@ -217,7 +217,8 @@ class Course:
         if self.state.computing != (ready.node, ready.run):
             self.state.computing = (ready.node, ready.run)
             limit = node.document.timeout_seconds
-            self.state.computing_until = None if limit is None else self.now + round(limit * 1000)
+            most = attempts.START_WITHIN_MS + round((limit or 0) * 1000) + attempts.GRACE_MS
+            self.state.computing_until = None if limit is None else self.now + most
             self.effects.append(Compute(execution_id=self.state.id, node=node.id, run=ready.run))
         return None
 

@@ -99,7 +99,7 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
             _child_concluded(state, event, graph)
         case NodePrepared():
             state.prepared[_node(graph, event.node).index, event.run] = event.values
-            state.computing = None
+            state.computing = state.computing_until = None
         case NodeFailed():
             _finished(state, graph, _node(graph, event.node), event.run)
         case NodeCancelled():
@@ -259,7 +259,7 @@ def _attempt_concluded(state: Execution, event: AttemptConcluded, graph: Graph) 
 
 def _retry_scheduled(state: Execution, event: RetryScheduled, graph: Graph) -> None:
     node = _node(graph, event.node)
-    if node.kind != "effect":
+    if (node.index, event.run) not in state.effects:
         _hold(state, node.index, event)
         return
     run = _run(state, graph, event.node, event.run)

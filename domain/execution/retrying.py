@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from domain.execution.state import EffectRun, Ready
 
 SYSTEM_RETRIES = EXECUTION_JOB.retry.attempts - 1
-SYSTEM_FAILURES = frozenset({"internal_error", "compute_failed"})
+SYSTEM_FAILURES = frozenset({"internal_error", "compute_failed", "sandbox_failed"})
 """Codes of failures that no node and no other service is to blame for."""
 INTERRUPTED = "interrupted"
 
@@ -57,10 +57,12 @@ def hold_pure_run(course: Course, node: Node, ready: Ready, output: Output) -> b
 
     All of it is: it has done nothing to the world. With `on_error: fail` one failure that stays would end it anyway.
     """
-    if not output.failures or node.kind not in {"pure", "merge"}:
+    key = ready.node, ready.run
+    in_the_pool = node.kind in {"pure", "merge"} or (bool(node.foreign) and key not in course.state.prepared)
+    if not output.failures or not in_the_pool:
         return False
     held = course.state.held
-    retries = held.retries if held is not None and held[:2] == (ready.node, ready.run) else 0
+    retries = held.retries if held is not None and held[:2] == key else 0
     codes = [failure.code for failure in output.failures]
     if all(system_tries_again(course, code) for code in codes):
         _hold(course, node, ready, course.now + recover(course, codes[0]), system=True)

@@ -26,6 +26,12 @@ class ComputeFailed(Exception):
     code = "compute_failed"
 
 
+class ComputeTookTooLong(ComputeFailed):
+    """The run used up its time: it is to blame, not the pool."""
+
+    code = "timeout"
+
+
 class TookTooLong(BrokenExecutor):
     """The run was stopped by killing the processes of its pool."""
 
@@ -48,7 +54,7 @@ class ComputePool:
         try:
             return await self._with_others(document, job)
         except TookTooLong:
-            raise ComputeFailed(f"it took longer than {self._seconds:g} seconds") from None
+            raise ComputeTookTooLong(f"it took longer than {self._seconds:g} seconds") from None
         except BrokenExecutor:
             raise ComputeFailed("the compute process died") from None
         except Exception as error:
