@@ -179,6 +179,11 @@ class WorkspaceCreated(msgspec.Struct, frozen=True):
     at: int
 
 
+class ShareSet(msgspec.Struct, frozen=True):
+    weight: float = 1.0
+    concurrent: int | None = None
+
+
 class ApiKeyAdded(msgspec.Struct, frozen=True):
     key_id: str
     key_hash: str
@@ -291,6 +296,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "schedule.backfill_started": schedule.BackfillStarted,
     "schedule.backfill_ended": schedule.BackfillEnded,
     "workspace.created": WorkspaceCreated,
+    "workspace.share_set": ShareSet,
     "workspace.api_key_added": ApiKeyAdded,
     "workspace.api_key_revoked": ApiKeyRevoked,
     "credential.created": CredentialCreated,
@@ -304,7 +310,19 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "credential.tested": CredentialTested,
 }
 
-UNSEEN = frozenset({"execution.attempt_concluded", "execution.node_prepared", "execution.child_concluded"})
+UNSEEN = frozenset(
+    {
+        "execution.attempt_concluded",
+        "execution.child_concluded",
+        "execution.node_prepared",
+        "execution.slot_granted",
+        "execution.slots_asked",
+        "limit.slot_awaited",
+        "limit.slot_given",
+        "limit.slot_refused",
+        "limit.slot_returned",
+    }
+)
 """Events that change no row of any projection."""
 
 Fact: TypeAlias = tuple[Any, int, dict[str, str]]

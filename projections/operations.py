@@ -1,13 +1,13 @@
 """What a projection wants done to rows: typed, frozen values that PostgreSQL or memory carries out.
 
-Values: uuids, texts and JSON as str (JSON as its text), times in milliseconds since 1970, integers, booleans, None.
+Values: uuids, texts and JSON as str (JSON as its text), times in milliseconds since 1970, numbers, booleans, None.
 """
 
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Kind = Literal["uuid", "text", "integer", "bigint", "boolean", "json", "time"]
+Kind = Literal["uuid", "text", "integer", "bigint", "float", "boolean", "json", "time"]
 Key: TypeAlias = tuple[Any, ...]
 Values: TypeAlias = dict[str, Any]
 

@@ -18,6 +18,8 @@ from domain.credential import events as credential
 from domain.decision import OutgoingCommand
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
+from domain.limit import commands as limit_commands
+from domain.limit import events as limit
 from domain.schedule import commands as schedule_commands
 from domain.schedule import events as schedule
 from domain.workflow import commands as workflow_commands
@@ -32,6 +34,8 @@ from schemas.payloads import NO_BLOBS, SPILL_OVER, Spill
 EVENTS = Codec(
     [
         Entry("execution.queued", execution.ExecutionQueued),
+        Entry("execution.slots_asked", execution.SlotsAsked),
+        Entry("execution.slot_granted", execution.SlotGranted),
         Entry("execution.started", execution.ExecutionStarted),
         Entry("execution.node_attempted", execution.NodeAttempted),
         Entry("execution.attempt_concluded", execution.AttemptConcluded),
@@ -72,6 +76,11 @@ EVENTS = Codec(
         Entry("workflow.activated", workflow.WorkflowActivated),
         Entry("workflow.deactivated", workflow.WorkflowDeactivated),
         Entry("workflow.archived", workflow.WorkflowArchived),
+        Entry("limit.slot_given", limit.SlotGiven),
+        Entry("limit.slot_awaited", limit.SlotAwaited),
+        Entry("limit.slot_refused", limit.SlotRefused),
+        Entry("limit.slot_returned", limit.SlotReturned),
+        Entry("workspace.share_set", workspace.ShareSet),
         Entry("workspace.created", workspace.WorkspaceCreated),
         Entry("workspace.api_key_added", workspace.ApiKeyAdded),
         Entry("workspace.api_key_revoked", workspace.ApiKeyRevoked),
@@ -94,6 +103,8 @@ COMMANDS = Codec(
         Entry("execution.give_verdict", execution_commands.GiveVerdict),
         Entry("execution.resume_wait", execution_commands.ResumeWait),
         Entry("execution.conclude_child", execution_commands.ConcludeChild),
+        Entry("execution.grant_slot", execution_commands.GrantSlot),
+        Entry("execution.refuse_slot", execution_commands.RefuseSlot),
         Entry("execution.begin", execution_commands.Begin),
         Entry("execution.conclude_attempt", execution_commands.ConcludeAttempt),
         Entry("execution.attempt_not_started", execution_commands.AttemptNotStarted),
@@ -115,6 +126,9 @@ COMMANDS = Codec(
         Entry("workflow.activate", workflow_commands.ActivateWorkflow),
         Entry("workflow.deactivate", workflow_commands.DeactivateWorkflow),
         Entry("workflow.archive", workflow_commands.ArchiveWorkflow),
+        Entry("limit.request_slot", limit_commands.RequestSlot),
+        Entry("limit.release_slot", limit_commands.ReleaseSlot),
+        Entry("workspace.set_share", workspace_commands.SetShare),
         Entry("workspace.create", workspace_commands.CreateWorkspace),
         Entry("workspace.add_api_key", workspace_commands.AddApiKey),
         Entry("workspace.revoke_api_key", workspace_commands.RevokeApiKey),

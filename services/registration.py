@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
 
-from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, WorkspaceCommand
+from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetShare, WorkspaceCommand
 from infra.keys import api_key_hash, api_key_hint
 from infra.log.port import Log, LogError, NewRecord, Topic
 from infra.postgres.pool import CONNECTION_LOST, open_connection
@@ -66,6 +66,12 @@ async def register_key(source: Log, workspace_id: str, workspace_name: str, key:
 async def revoke_key(source: Log, workspace_id: str, key_id: str) -> None:
     """Ask for the end of a key. Raises LogError."""
     await _append(source, workspace_id, [(f"revoke:{key_id}", RevokeApiKey(key_id=key_id, at=_now()))])
+
+
+async def set_share(source: Log, workspace_id: str, weight: float, concurrent: int | None) -> None:
+    """Ask for a workspace's share. Raises LogError."""
+    command = SetShare(at=_now(), weight=weight, concurrent=concurrent)
+    await _append(source, workspace_id, [(f"share:{workspace_id}:{command.at}", command)])
 
 
 async def find_key(connection: Connection, workspace_id: str, key_id: str) -> ApiKeyRow | None:

@@ -98,6 +98,20 @@ class ConcludeChild(Command, frozen=True):
     error: ErrorInfo | None = None
 
 
+class GrantSlot(Command, frozen=True, kw_only=False):
+    """A limit gives the place that was asked for."""
+
+    stream: str
+    key: str
+
+
+class RefuseSlot(Command, frozen=True, kw_only=False):
+    """All places of a limit are taken, and the execution was not to wait for one."""
+
+    stream: str
+    key: str
+
+
 class Begin(Command, frozen=True):
     """Start a queued execution (its start was put off under pressure)."""
 
@@ -146,6 +160,8 @@ ExecutionCommand = (
     | GiveVerdict
     | ConcludeChild
     | ResumeWait
+    | GrantSlot
+    | RefuseSlot
     | Begin
     | ConcludeAttempt
     | AttemptNotStarted

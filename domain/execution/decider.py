@@ -10,7 +10,7 @@ from typing import assert_never
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.effects import ItemResult
-from domain.execution import attempts, calls, children
+from domain.execution import attempts, calls, children, slots
 from domain.execution.commands import (
     AttemptNotStarted,
     Begin,
@@ -20,7 +20,9 @@ from domain.execution.commands import (
     ConcludeCompute,
     ExecutionCommand,
     GiveVerdict,
+    GrantSlot,
     PassTime,
+    RefuseSlot,
     Resume,
     ResumeWait,
     StartExecution,
@@ -62,17 +64,22 @@ def decide(
     begin: bool = True,
     version: int = 0,
     links: Links = NO_LINKS,
+    workspace: str = "",
+    concurrent: int | None = None,
 ) -> Decision:
     """Decide one command. `begin=False`: a start is only queued, Begin follows when its turn comes. `version`: what
-    `graph` is a version of, for a start that names none. `links`: makes addresses."""
+    `graph` is a version of, for a start that names none. `links`: makes addresses. `concurrent`: how many executions of
+    `workspace` may go on side by side."""
     if isinstance(command, StartExecution):
-        return _start(command, state, graph, execution_id, now, clock, begin, version, links)
+        return _start(command, state, graph, execution_id, now, clock, begin, version, links, workspace, concurrent)
+    if isinstance(command, GrantSlot | RefuseSlot) and (state is None or state.closed):
+        return slots.not_open(command, execution_id, state)
     if state is None:
         return Decision([], None, rejected("unknown_execution", "there is no such execution"))
     if graph is None:
         return Decision([], state, rejected("unknown_workflow_version", "the workflow version was not found"))
     course = Course(state.copy(), graph, now, clock, links)
-    outcome = _decide(command, course)
+    outcome = _decide(command, course, begin)
     if outcome is not None:
         return Decision([], state, outcome)
     return course.decision()
@@ -88,6 +95,8 @@ def _start(
     begin: bool,
     version: int,
     links: Links,
+    workspace: str,
+    concurrent: int | None,
 ) -> Decision:
     if state is not None:
         if state.fingerprint == command.fingerprint:
@@ -100,33 +109,37 @@ def _start(
     trigger = _trigger(command, graph)
     assert trigger is not None
     course = Course(Execution(execution_id), graph, now, clock, links)
-    course.emit(
-        ExecutionQueued(
-            workflow_id=command.workflow_id,
-            workflow_version=version or command.workflow_version,
-            trigger_node=trigger.id,
-            trigger_type=command.trigger_type,
-            items=command.items,
-            queued_at=command.queued_at,
-            priority=command.priority,
-            fingerprint=command.fingerprint,
-            reply=command.reply,
-            retry_of=command.retry_of,
-            origin=command.origin,
-            depth=command.depth,
-            error_workflow=graph.document.settings.error_workflow,
-            retry_count=command.retry_count,
-            begin_at=command.begin_at,
-            first=command.first,
-        )
+    queued = ExecutionQueued(
+        workflow_id=command.workflow_id,
+        workflow_version=version or command.workflow_version,
+        trigger_node=trigger.id,
+        trigger_type=command.trigger_type,
+        items=command.items,
+        queued_at=command.queued_at,
+        priority=command.priority,
+        fingerprint=command.fingerprint,
+        reply=command.reply,
+        retry_of=command.retry_of,
+        origin=command.origin,
+        depth=command.depth,
+        error_workflow=graph.document.settings.error_workflow,
+        retry_count=command.retry_count,
+        begin_at=command.begin_at,
+        first=command.first,
     )
     if command.taken_runs:
         try:
             check_fit(execution_id, graph, command.trigger_node, command.taken_runs)
         except DoesNotFit as error:
             return Decision([], None, rejected("version_does_not_fit", str(error)))
+        course.emit(queued)
         course.begin(taken_over(command.taken_runs))
-    elif begin and (command.begin_at is None or command.begin_at <= now):
+        return course.decision()
+    if graph.document.settings.concurrency is None and concurrent is None:
+        course.emit(queued)
+    elif not slots.take_up(course, queued, workspace, concurrent):
+        return course.decision()
+    if begin and slots.ready(course):
         course.begin()
     return course.decision()
 
@@ -150,7 +163,7 @@ def _wrong_with_start(command: StartExecution, graph: Graph | None) -> Outcome |
     return None
 
 
-def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
+def _decide(command: ExecutionCommand, course: Course, begin: bool) -> Outcome | None:
     """Decide on the course's state; an outcome if the command is refused."""
     match command:
         case ConcludeAttempt():
@@ -160,8 +173,7 @@ def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
         case ConcludeCompute():
             return _conclude_compute(command, course)
         case Begin():
-            begin_at = course.state.begin_at
-            if course.state.status == QUEUED and (begin_at is None or begin_at <= course.now):
+            if slots.ready(course):
                 course.begin()
         case AttemptNotStarted():
             return _not_started(command, course)
@@ -175,6 +187,10 @@ def _decide(command: ExecutionCommand, course: Course) -> Outcome | None:
             return children.conclude(course, command)
         case ResumeWait():
             return calls.resume(course, command)
+        case GrantSlot():
+            return slots.granted(course, command, begin=begin)
+        case RefuseSlot():
+            return slots.denied(course, command)
         case StartExecution():
             raise AssertionError("decided elsewhere")
         case _:
@@ -299,7 +315,10 @@ def _pass_time(course: Course) -> None:
         return
     if state.status == QUEUED:
         if state.begin_at is not None and state.begin_at <= now:
-            course.begin()
+            if slots.wanted(state) is None:
+                course.begin()
+            else:
+                slots.ask_now(course)
         return
     if state.status == RUNNING and state.deadline is not None and state.deadline <= now:
         course.time_out()

@@ -23,6 +23,7 @@ from domain.execution.events import (
 )
 from domain.execution.links import Links
 from domain.execution.state import CANCELLED, COMPLETED, FAILED, TIMEOUT
+from domain.limit.commands import ReleaseSlot
 from domain.schedule.commands import NoteExecutionEnded
 
 TerminalEvent = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ExecutionTimedOut
@@ -117,14 +118,20 @@ class Ending(NamedTuple):
 
 
 def consequences(ending: Ending, event: TerminalEvent, links: Links) -> list[OutgoingCommand]:
-    """What is sent when `event` ends the execution: word to its origin, and the start of its error workflow.
+    """What is sent when `event` ends the execution: word to its origin, its error workflow, its places.
 
     An origin knows of an execution that was repeated (`settings.retries`) by the id of the first.
     """
     return [
         *tell(ending.told.origin, end_of(ending.told.first or ending.execution_id, event)),
         *_error_workflow(ending, event, links),
+        *(release(ending.execution_id, slot.stream, slot.key) for slot in ending.told.slots),
     ]
+
+
+def release(execution_id: str, stream: str, key: str) -> OutgoingCommand:
+    """Gives a place back; one that it does not have is no loss."""
+    return OutgoingCommand(derived(execution_id, f"release {stream} {key}"), stream, ReleaseSlot(execution_id, key))
 
 
 def _error_workflow(ending: Ending, event: TerminalEvent, links: Links) -> list[OutgoingCommand]:

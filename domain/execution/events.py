@@ -44,6 +44,15 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     ref: str = ""
 
 
+class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place that an execution must have before it begins: under `key` of the limit `stream`, of `size` places."""
+
+    stream: str
+    key: str
+    size: int
+    when_full: Literal["queue", "skip"] = "queue"
+
+
 class Told(msgspec.Struct, frozen=True, array_like=True):
     """What an execution that ends needs to know of its beginning, for those who are told."""
 
@@ -52,6 +61,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     depth: int = 0
     retry_of: str | None = None
     first: str | None = None
+    slots: list[Slot] = []
 
 
 class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,7 +74,7 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class ExecutionQueued(Event, frozen=True):
     """`depth`: how many executions stand above it (sub-workflows, error workflows); `error_workflow`: what starts if
-    it fails, as the version said when it was queued.
+    it fails, as the version said when it was queued; `slots`: the places that it must have before it begins.
 
     `retry_of`: the execution that this one repeats, or goes on with; `retry_count`: how many repeats led here.
     `first`: the first of these, which its origin knows. `begin_at`: it begins at that time, not before.
@@ -86,10 +96,22 @@ class ExecutionQueued(Event, frozen=True):
     retry_count: int = 0
     begin_at: int | None = None
     first: str | None = None
+    slots: list[Slot] = []
 
     @property
     def told(self) -> Told:
-        return Told(self.origin, self.error_workflow, self.depth, self.retry_of, self.first)
+        return Told(self.origin, self.error_workflow, self.depth, self.retry_of, self.first, self.slots)
+
+
+class SlotsAsked(Event, frozen=True):
+    """It waited for its time; now it asks for its places."""
+
+
+class SlotGranted(Event, frozen=True):
+    """It has the next of its places."""
+
+    stream: str
+    key: str
 
 
 class ExecutionStarted(Event, frozen=True):
@@ -307,6 +329,8 @@ class ExecutionTimedOut(Event, frozen=True):
 
 ExecutionEvent = (
     ExecutionQueued
+    | SlotsAsked
+    | SlotGranted
     | ExecutionStarted
     | NodeAttempted
     | AttemptConcluded

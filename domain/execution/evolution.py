@@ -28,6 +28,8 @@ from domain.execution.events import (
     NodeWaiting,
     ResponseGiven,
     RetryScheduled,
+    SlotGranted,
+    SlotsAsked,
     VerdictGiven,
 )
 from domain.execution.gathering import deliver, look, loop_finished
@@ -79,6 +81,10 @@ def apply(state: Execution, event: ExecutionEvent, graph: Graph) -> None:
             _queued(state, event)
         case ExecutionStarted() | ExecutionParked() | ExecutionResumed() | ExecutionRecovered():
             _moved(state, event)
+        case SlotsAsked():
+            state.begin_at = None
+        case SlotGranted():
+            state.granted += 1
         case ExecutionCompleted():
             _close(state, COMPLETED)
         case ResponseGiven():

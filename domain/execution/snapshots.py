@@ -104,6 +104,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     setbacks: int = 0
     held: Held | None = None
     prepared: list[tuple[int, int, Foreign]] = []
+    granted: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -173,6 +174,7 @@ def snapshot(state: Execution) -> bytes:
             traced=[(node, run, lists.ports(ports)) for (node, run), ports in sorted(state.traced.items())],
             lists=lists.lists,
             told=state.told,
+            granted=state.granted,
             children=[_packed_children(state.children[key], lists) for key in sorted(state.children)],
             begin_at=state.begin_at,
             retry_count=state.retry_count,
@@ -282,6 +284,7 @@ _PLAIN = (
     "workflow_id", "workflow_version", "trigger_node", "trigger_type", "priority", "fingerprint", "reply", "queued_at",
     "status", "started_at", "deadline", "parked_at", "responded", "run_count", "told",
     "begin_at", "retry_count", "recoveries", "setbacks", "held",
+    "granted",
 )  # fmt: skip
 
 

@@ -174,9 +174,9 @@ class Execution:
     after a failure of the system, `setbacks`: how often since anything was finished."""
 
     __slots__ = (
-        "begin_at", "children", "computing", "computing_until", "deadline", "effects", "fingerprint", "held",
-        "id", "items", "last", "loops", "merges", "outputs", "parked_at", "prepared", "priority", "queue", "queued_at",
-        "recoveries", "reply", "responded", "retry_count", "run_count", "runs", "setbacks", "started_at",
+        "begin_at", "children", "computing", "computing_until", "deadline", "effects", "fingerprint", "granted",
+        "held", "id", "items", "last", "loops", "merges", "outputs", "parked_at", "prepared", "priority", "queue",
+        "queued_at", "recoveries", "reply", "responded", "retry_count", "run_count", "runs", "setbacks", "started_at",
         "status", "told", "traced", "trigger_node", "trigger_type", "waits", "workflow_id", "workflow_version",
     )  # fmt: skip
 
@@ -190,6 +190,7 @@ class Execution:
         self.fingerprint = ""
         self.reply: str = "none"
         self.told = Told()
+        self.granted = 0
         self.queued_at = 0
         self.begin_at: int | None = None
         self.retry_count = 0

@@ -20,6 +20,7 @@ MAX_CONNECTIONS = 5_000
 MAX_ID = 100
 MAX_NAME = 200
 MAX_NOTES = 20_000
+MAX_CONCURRENT = 100_000
 MAX_TIMEOUT_SECONDS = 30 * 86_400
 
 OnError = Literal["fail", "continue", "error_output"]
@@ -53,6 +54,14 @@ class Connection(msgspec.Struct, frozen=True):
     input: str = "main"
 
 
+class Concurrency(msgspec.Struct, frozen=True):
+    """At most `limit` executions side by side: of the workflow, or of each value of the expression `key`."""
+
+    limit: int
+    key: str = ""
+    when_full: Literal["queue", "skip"] = "queue"
+
+
 class Settings(msgspec.Struct, frozen=True):
     """`timeout_seconds`: for the whole execution, time in waits not counted. `error_workflow`: the id of the workflow
     that starts when an execution fails."""
@@ -62,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True):
     priority: Literal["low", "normal", "high"] = "normal"
     error_workflow: str | None = None
     retries: RetryPolicy = NO_REPEAT
+    concurrency: Concurrency | None = None
 
 
 class WorkflowDocument(msgspec.Struct, frozen=True):
@@ -180,6 +190,7 @@ def _settings(fields: Fields, problems: Problems) -> Settings:
         priority=cast(Any, value.choice("priority", "normal", ("low", "normal", "high"))),
         error_workflow=_workflow_id(value, "error_workflow"),
         retries=execution_retries(value, problems),
+        concurrency=_concurrency(value, problems),
     )
     value.finish()
     return settings
@@ -192,6 +203,22 @@ def _workflow_id(fields: Fields, name: str) -> str | None:
     except (ValueError, TypeError, AttributeError):
         fields.wrong(name, f"{name!r} must be the id of a workflow")
         return None
+
+
+def _concurrency(settings: Fields, problems: Problems) -> Concurrency | None:
+    if not settings.given("concurrency"):
+        settings.any("concurrency")
+        return None
+    value = Fields(settings.object("concurrency"), settings.at("concurrency"), problems)
+    if not value.given("limit"):
+        value.wrong("limit", "'limit' is missing; give how many executions may go on side by side")
+    concurrency = Concurrency(
+        limit=value.integer("limit", 1, minimum=1, maximum=MAX_CONCURRENT),
+        key=value.text("key", maximum=MAX_NOTES),
+        when_full=cast(Any, value.choice("when_full", "queue", ("queue", "skip"))),
+    )
+    value.finish()
+    return concurrency
 
 
 def _is_timezone(name: str) -> bool:

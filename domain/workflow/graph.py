@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from domain.errors import InvalidDocument
-from domain.expressions import Compiled
+from domain.expressions import Compiled, ExpressionError, compile_value
 from domain.nodes.node_type import Effects, Loop, Merge, NodeType, Operation, Pure, SubWorkflow, Trigger, Wait
 from domain.nodes.parameters import Parameters
 from domain.nodes.registry import NODE_TYPES
@@ -104,7 +104,9 @@ class Graph:
     """A workflow version, ready to run. `gathering`: its merges and loops in document order; `called`: its
     waits that a call ends."""
 
-    __slots__ = ("by_id", "called", "document", "follows", "gathering", "nodes", "reachability", "webhooks")
+    __slots__ = (
+        "by_id", "called", "concurrency_key", "document", "follows", "gathering", "nodes", "reachability", "webhooks",
+    )  # fmt: skip
 
     def __init__(self, document: WorkflowDocument, nodes: Sequence[Node], reachability: Reachability) -> None:
         self.document = document
@@ -115,6 +117,8 @@ class Graph:
             node for node in nodes if isinstance(node.operation, Wait) and node.operation.call and not node.disabled
         )
         self.reachability = reachability
+        self.concurrency_key: Compiled | None = None
+        """`settings.concurrency.key`, compiled."""
         self.follows = any(node.followed for node in nodes)
         self.webhooks = tuple(
             WebhookNode(node.id, node.operation.method, node.operation.respond or "at_once")
@@ -151,6 +155,7 @@ def compile_workflow(document: WorkflowDocument) -> Graph:
     reachability = Reachability(len(document.nodes), links, {n.index for n in nodes.values() if n.kind == "loop"})
     if len(nodes) == len(document.nodes):
         _check_cycles(document, reachability, problems)
+    concurrency_key = _concurrency_key(document, problems)
     if problems:
         raise InvalidDocument(problems)
     outgoing: dict[int, list[Link]] = {}
@@ -158,7 +163,23 @@ def compile_workflow(document: WorkflowDocument) -> Graph:
         outgoing.setdefault(source, []).append(Link(output, target, port, position in reachability.back))
     for source, ways in outgoing.items():
         nodes[source].links = tuple(ways)
-    return Graph(document, [nodes[index] for index in range(len(document.nodes))], reachability)
+    graph = Graph(document, [nodes[index] for index in range(len(document.nodes))], reachability)
+    graph.concurrency_key = concurrency_key
+    return graph
+
+
+def _concurrency_key(document: WorkflowDocument, problems: Problems) -> Compiled | None:
+    concurrency = document.settings.concurrency
+    if concurrency is None or not concurrency.key:
+        return None
+    try:
+        compiled = compile_value(concurrency.key)
+    except ExpressionError as error:
+        problems.add("settings.concurrency.key", f"the expression cannot be used: {error.message}")
+        return None
+    if compiled.references:
+        problems.add("settings.concurrency.key", "no node has run when this is evaluated; it may use $json only")
+    return compiled
 
 
 def _kind(operation: Operation) -> Kind:

@@ -24,4 +24,13 @@ class RevokeApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
 
 
-WorkspaceCommand = CreateWorkspace | AddApiKey | RevokeApiKey
+class SetShare(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The operator's word: how much of the machines a workspace gets when others want them too (`weight`), and how many
+    of its executions may go on side by side (`concurrent`, None: as many as there are)."""
+
+    at: int
+    weight: float = 1.0
+    concurrent: int | None = None
+
+
+WorkspaceCommand = CreateWorkspace | AddApiKey | RevokeApiKey | SetShare

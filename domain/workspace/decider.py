@@ -1,7 +1,7 @@
 """Decides what may happen to a workspace: it is created once, keys are added and revoked.
 
-Outcome codes: invalid_workspace, invalid_api_key, idempotency_mismatch, workspace_not_found, api_key_exists,
-api_key_not_found, wrong_stream.
+Outcome codes: invalid_workspace, invalid_share, invalid_api_key, idempotency_mismatch, workspace_not_found,
+api_key_exists, api_key_not_found, wrong_stream.
 """
 
 import re
@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.errors import ImpossibleHistory
-from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, WorkspaceCommand
-from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, WorkspaceCreated, WorkspaceEvent
+from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetShare, WorkspaceCommand
+from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, ShareSet, WorkspaceCreated, WorkspaceEvent
 
 SNAPSHOT_FORMAT = 1
 MAX_NAME = 200
+MIN_WEIGHT = 0.01
+MAX_WEIGHT = 1_000.0
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,6 +33,8 @@ class Workspace(msgspec.Struct, frozen=True, array_like=True):
 
     name: str
     keys: dict[str, ApiKey]
+    weight: float = 1.0
+    concurrent: int | None = None
 
 
 def decide(command: WorkspaceCommand, state: Workspace | None, *, workspace: str, stream_id: str) -> Decision:
@@ -48,6 +53,8 @@ def decide(command: WorkspaceCommand, state: Workspace | None, *, workspace: str
             if key is None:
                 return _refused(state, rejected("api_key_not_found", "this workspace has no such key"))
             return _refused(state, DUPLICATE) if key.revoked else _decided(state, [ApiKeyRevoked(key_id, at)])
+        case SetShare():
+            return _set_share(command, state)
         case _:
             assert_never(command)
 
@@ -79,6 +86,19 @@ def _add_key(command: AddApiKey, state: Workspace) -> Decision:
     return _decided(state, [ApiKeyAdded(command.key_id, command.key_hash, command.prefix, command.name, command.at)])
 
 
+def _set_share(command: SetShare, state: Workspace) -> Decision:
+    problems = []
+    if not MIN_WEIGHT <= command.weight <= MAX_WEIGHT:
+        problems.append(("weight", f"takes {MIN_WEIGHT:g} to {MAX_WEIGHT:g}"))
+    if command.concurrent is not None and command.concurrent < 1:
+        problems.append(("concurrent", "takes 1 or more; leave it out for no limit"))
+    if problems:
+        return _refused(state, rejected("invalid_share", "the workspace's share is not valid", problems))
+    if (command.weight, command.concurrent) == (state.weight, state.concurrent):
+        return _refused(state, DUPLICATE)
+    return _decided(state, [ShareSet(command.at, command.weight, command.concurrent)])
+
+
 def evolve(state: Workspace | None, event: WorkspaceEvent) -> Workspace:
     """The state after `event`. Raises ImpossibleHistory."""
     if state is None:
@@ -89,11 +109,13 @@ def evolve(state: Workspace | None, event: WorkspaceEvent) -> Workspace:
         case WorkspaceCreated():
             raise ImpossibleHistory("WorkspaceCreated for a workspace that exists")
         case ApiKeyAdded(key_id=key_id, key_hash=key_hash):
-            return Workspace(state.name, state.keys | {key_id: ApiKey(key_hash)})
+            return replace(state, keys=state.keys | {key_id: ApiKey(key_hash)})
         case ApiKeyRevoked(key_id=key_id):
             if key_id not in state.keys:
                 raise ImpossibleHistory(f"key {key_id} was revoked but never added")
-            return Workspace(state.name, state.keys | {key_id: ApiKey(state.keys[key_id].key_hash, revoked=True)})
+            return replace(state, keys=state.keys | {key_id: ApiKey(state.keys[key_id].key_hash, revoked=True)})
+        case ShareSet(weight=weight, concurrent=concurrent):
+            return replace(state, weight=weight, concurrent=concurrent)
 
 
 _encode = msgspec.msgpack.Encoder().encode

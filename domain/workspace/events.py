@@ -21,4 +21,10 @@ class ApiKeyRevoked(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
 
 
-WorkspaceEvent = WorkspaceCreated | ApiKeyAdded | ApiKeyRevoked
+class ShareSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    at: int
+    weight: float = 1.0
+    concurrent: int | None = None
+
+
+WorkspaceEvent = WorkspaceCreated | ApiKeyAdded | ApiKeyRevoked | ShareSet

@@ -1,11 +1,15 @@
 """Workspaces and their API keys."""
 
-from projections.facts import ApiKeyAdded, ApiKeyRevoked, Commit, WorkspaceCreated, text
-from projections.operations import Insert, Operation, Table, UpdateWhere
+from projections.facts import ApiKeyAdded, ApiKeyRevoked, Commit, ShareSet, WorkspaceCreated, text
+from projections.operations import Insert, Operation, Table, Update, UpdateWhere
 
-VERSION = 1
+VERSION = 2
 
-WORKSPACES = Table(name="workspaces", key=("id",), columns={"id": "uuid", "name": "text", "created_at": "time"})
+WORKSPACES = Table(
+    name="workspaces",
+    key=("id",),
+    columns={"id": "uuid", "name": "text", "created_at": "time", "weight": "float", "concurrent": "integer"},
+)
 API_KEYS = Table(
     name="api_keys",
     key=("key_hash",),
@@ -27,9 +31,11 @@ def project(commit: Commit) -> list[Operation]:
     for event, _, _ in commit.facts:
         match event:
             case WorkspaceCreated():
-                operations.append(
-                    Insert("workspaces", (commit.id,), {"name": text(event.name), "created_at": event.at})
-                )
+                workspace = {"name": text(event.name), "created_at": event.at, "weight": 1.0}
+                operations.append(Insert("workspaces", (commit.id,), workspace))
+            case ShareSet():
+                share = {"weight": event.weight, "concurrent": event.concurrent}
+                operations.append(Update("workspaces", (commit.id,), share))
             case ApiKeyAdded():
                 values = {
                     "key_id": event.key_id,

@@ -14,6 +14,8 @@ class WorkspaceRow(msgspec.Struct, frozen=True):
     id: str
     name: str
     created_at: datetime
+    weight: float = 1.0
+    concurrent: int | None = None
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True):
@@ -37,6 +39,18 @@ async def find_workspaces_by_name(connection: Connection, name: str) -> list[Wor
     return [_workspace(row) for row in await connection.fetch(_SQL["find_workspaces_by_name"], name)]
 
 
+async def list_workspaces(connection: Connection, after: str | None = None, limit: int = 100) -> list[WorkspaceRow]:
+    """For the operator's command line only. By id."""
+    key = as_uuid(after or "00000000-0000-0000-0000-000000000000")
+    return [_workspace(row) for row in await connection.fetch(_SQL["list_workspaces"], key, limit)]
+
+
+async def load_shares(connection: Connection) -> dict[str, tuple[float, int | None]]:
+    """(weight, executions side by side) of the workspaces whose share was set."""
+    rows = await connection.fetch(_SQL["load_shares"])
+    return {row["id"]: (row["weight"], row["concurrent"]) for row in rows}
+
+
 async def find_api_key(connection: Connection, key_hash: str) -> ApiKeyRow | None:
     """The key that is not revoked, whatever its workspace: this is where a principal's workspace comes from."""
     row = await connection.fetchrow(_SQL["find_api_key"], key_hash)
@@ -51,7 +65,13 @@ async def list_api_keys(connection: Connection, workspace_id: str) -> list[ApiKe
 
 
 def _workspace(row: Row) -> WorkspaceRow:
-    return WorkspaceRow(id=row["id"], name=row["name"], created_at=row["created_at"])
+    return WorkspaceRow(
+        id=row["id"],
+        name=row["name"],
+        created_at=row["created_at"],
+        weight=row["weight"],
+        concurrent=row["concurrent"],
+    )
 
 
 def _api_key(row: Row) -> ApiKeyRow:

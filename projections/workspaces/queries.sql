@@ -1,8 +1,15 @@
 -- name: get_workspace
-SELECT id::text, name, created_at FROM workspaces WHERE id = $1;
+SELECT id::text, name, created_at, weight, concurrent FROM workspaces WHERE id = $1;
 
 -- name: find_workspaces_by_name
-SELECT id::text, name, created_at FROM workspaces WHERE name = $1 ORDER BY created_at, id LIMIT 100;
+SELECT id::text, name, created_at, weight, concurrent FROM workspaces WHERE name = $1 ORDER BY created_at, id LIMIT 100;
+
+-- name: list_workspaces
+SELECT id::text, name, created_at, weight, concurrent FROM workspaces
+WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: load_shares
+SELECT id::text, weight, concurrent FROM workspaces WHERE weight <> 1 OR concurrent IS NOT NULL;
 
 -- name: find_api_key
 SELECT key_hash, key_id::text, workspace_id::text, prefix, name, created_at, revoked_at

@@ -1,7 +1,9 @@
 CREATE TABLE workspaces (
     id uuid PRIMARY KEY,
     name text NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    weight double precision NOT NULL,
+    concurrent integer
 );
 
 CREATE TABLE api_keys (

@@ -12,6 +12,7 @@ SQL_TYPES = {
     "text": "text",
     "integer": "integer",
     "bigint": "bigint",
+    "float": "double precision",
     "boolean": "boolean",
     "json": "json",
     "time": "timestamptz",

@@ -35,7 +35,7 @@ _NODES = {
     "logs": "json", "started_at": "time", "completed_at": "time",
 }  # fmt: skip
 _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
-    "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time"}),
+    "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time", "weight": "", "concurrent": ""}),
     "api_keys": (1, {"key_hash": "", "key_id": "uuid", "workspace_id": "uuid", "prefix": "", "name": "",
                      "created_at": "time", "revoked_at": "time"}),
     "workflows": (1, {"id": "uuid", "workspace_id": "uuid", "name": "", "status": "", "version": "",

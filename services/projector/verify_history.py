@@ -22,6 +22,8 @@ _ENDS = {
 
 _MAY_FOLLOW: dict[str, frozenset[str | None]] = {
     "execution.queued": frozenset({None}),
+    "execution.slots_asked": frozenset({"queued"}),
+    "execution.slot_granted": frozenset({"queued"}),
     "execution.started": frozenset({"queued"}),
     "execution.parked": frozenset({"running"}),
     "execution.resumed": frozenset({"waiting"}),
@@ -244,7 +246,12 @@ class AggregateHistory:
         data = event["data"]
         match event["type"]:
             case "workspace.created":
-                self.tables["workspaces"][key,] = {"name": shown(data["name"]), "created_at": data["at"]}
+                self.tables["workspaces"][key,] = {
+                    "name": shown(data["name"]), "created_at": data["at"], "weight": 1.0, "concurrent": None,
+                }  # fmt: skip
+            case "workspace.share_set":
+                share = {"weight": float(data.get("weight", 1.0)), "concurrent": data.get("concurrent")}
+                self.tables["workspaces"][key,] |= share
             case "workspace.api_key_added":
                 self.tables["api_keys"][shown(data["key_hash"]),] = {
                     "key_id": data["key_id"], "workspace_id": key, "prefix": shown(data["prefix"]),

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.decision import Decision, Outcome, rejected
-from domain.execution.commands import StartExecution
+from domain.execution.commands import GrantSlot, StartExecution
 from domain.execution.endings import refused
+from domain.execution.slots import not_open
 from infra.log.port import MAX_APPEND_BYTES, NewRecord, Record
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
@@ -215,7 +216,10 @@ class Batch:
         state = entry.state if entry else None
         refused = self._refusal(record, command, wanted, entry)
         if refused is not None:
-            decision = Decision([], state, refused)
+            closed = isinstance(wanted, GrantSlot) and refused.code == "execution_closed"
+            decision = (
+                not_open(wanted, stream.removeprefix(EXECUTION), state) if closed else Decision([], state, refused)
+            )
         elif entry is not None and entry.workspace != command.workspace:
             decision = Decision([], state, rejected("not_found", "no such stream in this workspace"))
         else:

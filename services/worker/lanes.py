@@ -2,7 +2,7 @@
 topic that answers it. All knowledge of what a stream is sits here; the owner only orders, stores and sends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from domain.execution.commands import PassTime as ExecutionPassTime
 from domain.execution.endings import refused
 from domain.execution.events import ExecutionQueued, Told
 from domain.execution.links import NO_LINKS, Links
+from domain.execution.slots import wanted
+from domain.limit import decider as limit_decider
 from domain.schedule import decider as schedule_decider
 from domain.ticking import PassTime
 from domain.workflow import decider as workflow_decider
@@ -140,6 +142,14 @@ _frozen_decoder = msgspec.msgpack.Decoder(_FrozenExecution)
 _frozen_encoder = msgspec.msgpack.Encoder()
 
 
+Concurrent = Callable[[str], int | None]
+"""How many executions of a workspace may go on side by side; None: as many as there are."""
+
+
+def unlimited(_workspace: str) -> int | None:
+    return None
+
+
 class ExecutionLane:
     """Executions: state needs the workflow's graph; closed ones leave memory."""
 
@@ -149,8 +159,9 @@ class ExecutionLane:
     ticks = True
     remembers = True
 
-    def __init__(self, versions: Versions, links: Links = NO_LINKS) -> None:
+    def __init__(self, versions: Versions, links: Links = NO_LINKS, concurrent: Concurrent = unlimited) -> None:
         self._versions = versions
+        self._concurrent = concurrent
         self._links = links
         self._keys: dict[GraphKey, GraphKey] = {}
 
@@ -208,6 +219,8 @@ class ExecutionLane:
             begin=begin,
             version=key[2] if key else 0,
             links=self._links.within(workspace),
+            workspace=workspace,
+            concurrent=self._concurrent(workspace),
         )
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -235,8 +248,9 @@ class ExecutionLane:
     def settle(self, entry: Entry, stream: str) -> None:
         state = entry.state
         entry.due = state.next_due
-        entry.queued = state.status == "queued" and state.begin_at is None
-        entry.parked = state.closed or state.dormant or (not state.under_way and state.status == "waiting")
+        entry.queued = state.status == "queued" and state.begin_at is None and wanted(state) is None
+        stands_still = not state.under_way and state.status == "waiting"
+        entry.parked = state.closed or state.dormant or stands_still or wanted(state) is not None
         if entry.queued_at is None:
             entry.queued_at = state.queued_at
 
@@ -340,6 +354,7 @@ class ExecutionLane:
 _AGGREGATES: dict[str, Any] = {
     "credential-": credential_decider,
     "schedule-": schedule_decider,
+    "limit-": limit_decider,
     "workflow-": workflow_decider,
     "workspace-": workspace_decider,
 }

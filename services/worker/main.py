@@ -23,6 +23,7 @@ from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
 from infra.telemetry.metrics import serve_metrics
 from infra.telemetry.tracing import configure_tracing, shutdown_tracing
+from projections.workspaces.queries import load_shares
 from services.worker.credential_parts import make_credential_parts
 from services.worker.effects.credentials import Credentials
 from services.worker.effects.http import HttpEffects
@@ -32,6 +33,7 @@ from services.worker.effects.redis import RedisEffects
 from services.worker.effects.sql import SqlEffects
 from services.worker.versions import WorkflowVersions
 from services.worker.worker import Worker
+from services.worker.workspaces import WorkspaceShares
 
 
 async def run(settings: Settings) -> None:
@@ -60,6 +62,7 @@ async def run(settings: Settings) -> None:
                 partial(_positions, pool),
                 name=name,
                 max_effects=settings.max_effects,
+                shares=WorkspaceShares(partial(load_shares, pool)),
                 beat=partial(PostgresHeartbeats(pool).beat, name, "worker"),
                 links=Links(settings.own_url, load_secret_key(settings)),
                 interpreters=interpreters,

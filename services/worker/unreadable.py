@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.decision import DUPLICATE, Decision, rejected
-from domain.execution.commands import StartExecution
+from domain.execution.commands import GrantSlot, RefuseSlot, StartExecution
 from domain.execution.endings import Ending, consequences
 from domain.execution.events import TERMINAL, ErrorInfo, ExecutionFailed, ExecutionQueued, Told
 from domain.execution.links import Links
+from domain.execution.slots import not_open
 
 CODE = "workflow_version_unreadable"
 
@@ -64,6 +65,8 @@ class UnreadableExecution:
                 return Decision([], self, DUPLICATE)
             return Decision([], self, rejected("idempotency_mismatch", "this id was used for another request"))
         if self.closed:
+            if isinstance(command, GrantSlot | RefuseSlot):
+                return not_open(command, execution_id, self)
             return Decision([], self, rejected("already_ended", "the execution has ended already"))
         why = f"version {self.workflow_version} of workflow {self.workflow_id} cannot be run by this LinkFlow any more"
         failed = ExecutionFailed(error=ErrorInfo(code=CODE, message=why), at=now)

@@ -41,10 +41,11 @@ from services.worker.computing import Computing, ScriptRunner
 from services.worker.effects.credential_work import CredentialDesk
 from services.worker.effects.interpreter import Interpreters
 from services.worker.effects.performer import EffectPerformer
-from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane
+from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane, unlimited
 from services.worker.owner import DATABASE_AWAY, PartitionOwner
 from services.worker.shares import Shares, Weights, equal
 from services.worker.versions import Versions
+from services.worker.workspaces import WorkspaceShares
 
 GROUP = "linkflow-workers"
 DRAIN_SECONDS = 8.0
@@ -81,7 +82,7 @@ class Worker:
         lanes: Sequence[Lane] | None = None,
         interpreters: Interpreters,
         compute: ComputePool | None = None,
-        weights: Weights = equal,
+        shares: WorkspaceShares | None = None,
         beat: Beat | None = None,
         links: Links = NO_LINKS,
         credential_desk: CredentialDesk | None = None,
@@ -93,10 +94,15 @@ class Worker:
         self.blobs = blobs
         self.name = name
         self.versions = versions
+        self._workspaces = shares
+        weights: Weights = shares.weight if shares is not None else equal
         self.shares = Shares(weights)
         self._positions = positions
         self._beat = beat
-        self._lanes: Sequence[Lane] = lanes or (ExecutionLane(self.versions, links), AggregateLane())
+        self._lanes: Sequence[Lane] = lanes or (
+            ExecutionLane(self.versions, links, shares.concurrent if shares is not None else unlimited),
+            AggregateLane(),
+        )
         self._owners: dict[tuple[str, int], PartitionOwner] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._fed: dict[tuple[Topic, int], PartitionOwner] = {}
@@ -135,6 +141,8 @@ class Worker:
                     group.create_task(self._feed_owners(reader)),
                     group.create_task(self._watch_read_model()),
                 ]
+                if self._workspaces is not None:
+                    tasks.append(group.create_task(self._workspaces.run()))
                 await stop.wait()
                 await self._drain()
                 for task in (*tasks, *self._tasks.values()):

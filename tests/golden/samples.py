@@ -16,6 +16,8 @@ from domain.schedule import commands as hc
 from domain.schedule import events as he
 from domain.schedule.definition import Definition, Policies
 from domain.schedule.timing import ByCron, ByInterval, Once
+from domain.limit import commands as lc
+from domain.limit import events as le
 from domain.workflow import commands as wc
 from domain.workflow import events as we
 from domain.workspace import commands as sc
@@ -36,6 +38,7 @@ ITEMS: list[dict[str, Any]] = [
 ]
 SOURCES: list[ee.Source] = [("order", 0, "main", "main"), ("check", 2, "error", "input2")]
 ORIGIN = ee.Origin(kind="parent", stream=f"execution-{EXECUTION}", node="call", run=1, item=0, ref="r1")
+SLOT = ee.Slot(stream="limit-5f7a", key="customer 7", size=3, when_full="skip")
 ERROR = ee.ErrorInfo(code="http_status", message="the server answered 503", node_id="check")
 RESULTS = [
     ItemResult(index=0, value={"status": 200, "headers": {"content-type": "application/json"}, "body": {"ok": True}}),
@@ -70,8 +73,10 @@ EVENTS: list[Any] = [
         workflow_id=WORKFLOW, workflow_version=3, trigger_node="order", trigger_type="webhook", items=ITEMS,
         queued_at=AT, priority="high", fingerprint="f1", reply="with_node", retry_of=EXECUTION,
         origin=ORIGIN, depth=2, error_workflow=WORKFLOW,
-        retry_count=2, begin_at=AT + 4_000, first=EXECUTION,
+        retry_count=2, begin_at=AT + 4_000, first=EXECUTION, slots=[SLOT],
     ),
+    ee.SlotsAsked(),
+    ee.SlotGranted(stream=SLOT.stream, key=SLOT.key),
     ee.ExecutionStarted(started_at=AT, deadline=AT + 300_000),
     ee.NodeAttempted(
         node="check", run=2, attempt=1, effect_class="idempotent", indexes=[0, 1], start_by=AT + 5_000,
@@ -108,6 +113,11 @@ EVENTS: list[Any] = [
     se.WorkspaceCreated(name="Acme", at=AT),
     se.ApiKeyAdded(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     se.ApiKeyRevoked(key_id=KEY, at=AT),
+    se.ShareSet(at=AT, weight=2.5, concurrent=10),
+    le.SlotGiven(execution_id=EXECUTION, key="customer 7", size=3),
+    le.SlotAwaited(execution_id=EXECUTION, key="customer 7", size=3, priority="high"),
+    le.SlotRefused(execution_id=EXECUTION, key="customer 7"),
+    le.SlotReturned(execution_id=EXECUTION, key="customer 7"),
     ee.ChildrenStarted(
         node="call", run=1, children=[ee.StartedChild(item=0, execution_id=EXECUTION, workflow_id=WORKFLOW)],
         awaited=False, due=AT + 60_000, sources=SOURCES,
@@ -206,6 +216,11 @@ COMMANDS: list[Any] = [
     hc.NoteExecutionEnded(execution_id=EXECUTION, ref=FIRING, status="failed", at=AT, message="http_status: 503"),
     hc.StartBackfill(backfill_id=KEY, since=AT - 86_400_000, until=AT, at=AT, per_minute=30, fingerprint="f4"),
     hc.CancelBackfill(backfill_id=KEY, at=AT),
+    sc.SetShare(at=AT, weight=2.5, concurrent=10),
+    lc.RequestSlot(execution_id=EXECUTION, key="customer 7", size=3, priority="high", when_full="skip"),
+    lc.ReleaseSlot(execution_id=EXECUTION, key="customer 7"),
+    ec.GrantSlot(stream=SLOT.stream, key=SLOT.key),
+    ec.RefuseSlot(stream=SLOT.stream, key=SLOT.key),
     ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),
     ec.AttemptNotStarted(node="check", run=2, attempt=1),
     ec.ResumeWait(

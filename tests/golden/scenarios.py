@@ -7,7 +7,7 @@ otherwise; what it decided once must fold into the same state for ever.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from domain.execution.commands import AttemptNotStarted, CancelExecution, ConcludeChild, GiveVerdict
+from domain.execution.commands import AttemptNotStarted, CancelExecution, ConcludeChild, GiveVerdict, GrantSlot
 from domain.execution.endings import derived
 from domain.execution.events import ErrorInfo
 from domain.workflow.events import WorkflowCreated
@@ -91,6 +91,12 @@ CALLING = document(
         node("tell", "execute_workflow", {"workflow_id": WORKFLOW, "wait": False}),
     ],
     ["start -> call", "call -> tell"],
+)
+LIMITED = document(
+    "limited",
+    [node("start", "manual"), node("end", "noop")],
+    ["start -> end"],
+    concurrency={"limit": 2, "key": "{{ $json.n }}"},
 )
 NUMBERS = [{"n": number} for number in range(5)]
 
@@ -187,6 +193,14 @@ def _calls(run: Run) -> None:
     run.start([{"n": 1}, {"n": 2}])
 
 
+def _limited(run: Run) -> None:
+    run.start([{"n": 1}], workflow_id=WORKFLOW, begin_at=run.now + 1_000)
+    run.pass_time(1_000)
+    assert run.state is not None
+    (slot,) = run.state.told.slots
+    run.do(GrantSlot(stream=slot.stream, key=slot.key)).settle()
+
+
 SCENARIOS: dict[str, tuple[dict[str, Any], Callable[[Run], None]]] = {
     "recovered-and-told": (READING_THEN_ASKING, _recovered_and_told),
     "order-small": (ORDER, _order_small),
@@ -204,6 +218,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any], Callable[[Run], None]]] = {
     "calls": (CALLING, _calls),
     "called": (CALLING, _called),
     "sandboxed": (SANDBOXED, _sandboxed),
+    "limited": (LIMITED, _limited),
 }
 
 

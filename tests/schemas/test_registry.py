@@ -10,6 +10,8 @@ from domain.credential.events import CredentialEvent
 from domain.decision import OutgoingCommand
 from domain.execution.commands import ExecutionCommand
 from domain.execution.events import ExecutionEvent, NodeCompleted, ResponseGiven
+from domain.limit.commands import LimitCommand
+from domain.limit.events import LimitEvent
 from domain.schedule.commands import ScheduleCommand
 from domain.schedule.events import ScheduleEvent
 from domain.workflow.commands import WorkflowCommand
@@ -38,8 +40,15 @@ def raw(text: str) -> msgspec.Raw:
 
 
 def test_every_event_and_command_is_registered() -> None:
-    all_events = (ExecutionEvent, ScheduleEvent, WorkflowEvent, WorkspaceEvent, CredentialEvent)
-    all_commands = (ExecutionCommand, ScheduleCommand, WorkflowCommand, WorkspaceCommand, CredentialCommand)
+    all_events = (ExecutionEvent, LimitEvent, ScheduleEvent, WorkflowEvent, WorkspaceEvent, CredentialEvent)
+    all_commands = (
+        ExecutionCommand,
+        LimitCommand,
+        ScheduleCommand,
+        WorkflowCommand,
+        WorkspaceCommand,
+        CredentialCommand,
+    )
     events = {each for union in all_events for each in get_args(union)}
     commands = {each for union in all_commands for each in get_args(union)}
     assert {entry.type for entry in EVENTS.entries.values()} == events
@@ -49,7 +58,14 @@ def test_every_event_and_command_is_registered() -> None:
 def test_names_say_the_aggregate_and_are_no_commands_and_events_at_once() -> None:
     names = [*EVENTS.entries, *COMMANDS.entries]
     assert len(set(names)) == len(names)
-    assert {name.split(".")[0] for name in names} == {"execution", "workflow", "workspace", "credential", "schedule"}
+    assert {name.split(".")[0] for name in names} == {
+        "execution",
+        "limit",
+        "workflow",
+        "workspace",
+        "credential",
+        "schedule",
+    }
 
 
 @pytest.mark.parametrize("event", samples.EVENTS, ids=lambda event: type(event).__name__)

@@ -1,0 +1,89 @@
+"""`linkflow workspaces`: who there is and what share each has. For the operator: it needs the database and the log."""
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import typer
+
+from projections.workspaces.queries import WorkspaceRow
+from services.cli.access import database_settings, opened_log, opened_pool
+from services.cli.output import Json, console, print_json, print_table
+
+app = typer.Typer(help="Workspaces and their shares.", no_args_is_help=True)
+
+_WAIT_SECONDS = 30.0
+
+
+@app.command("list")
+def list_all(as_json: Json = False) -> None:
+    """List the workspaces with their weights and limits."""
+    rows = [_shown(row) for row in asyncio.run(_list())]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["id", "name", "weight", "side by side", "made"],
+        [
+            [row["id"], row["name"], f"{row['weight']:g}", row["concurrent"] or "no limit", row["created_at"]]
+            for row in rows
+        ],
+        empty="there is no workspace",
+    )
+
+
+@app.command("share")
+def share(
+    workspace: Annotated[str, typer.Argument(help="Name of the workspace.")],
+    weight: Annotated[float, typer.Option(help="Its part under pressure; others have 1.")] = 1.0,
+    concurrent: Annotated[int | None, typer.Option(help="So many executions side by side.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Set a workspace's share: how much it gets under pressure, how many of its executions go on side by side."""
+    row = _shown(asyncio.run(_share(workspace, weight, concurrent)))
+    if as_json:
+        print_json(row)
+    else:
+        limit = row["concurrent"] or "no limit"
+        console().print(f"workspace {workspace}: weight {row['weight']:g}, side by side: {limit}", markup=False)
+
+
+async def _list() -> list[WorkspaceRow]:
+    from projections.workspaces.queries import list_workspaces
+
+    rows: list[WorkspaceRow] = []
+    async with opened_pool(database_settings()) as pool, pool.acquire() as connection:
+        while page := await list_workspaces(connection, rows[-1].id if rows else None):
+            rows += page
+    return rows
+
+
+async def _share(workspace: str, weight: float, concurrent: int | None) -> WorkspaceRow:
+    from projections.workspaces.queries import find_workspaces_by_name, get_workspace
+    from services.registration import NotRegistered, set_share
+
+    settings = database_settings()
+    async with opened_pool(settings) as pool, opened_log(settings) as log, pool.acquire() as connection:
+        found = await find_workspaces_by_name(connection, workspace)
+        if not found:
+            raise NotRegistered(f"there is no workspace called {workspace} (linkflow workspaces list)")
+        if not 0.01 <= weight <= 1_000 or (concurrent is not None and concurrent < 1):
+            raise typer.BadParameter("--weight takes 0.01 to 1000, --concurrent 1 or more")
+        await set_share(log, found[0].id, weight, concurrent)
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while time.monotonic() < deadline:
+            row = await get_workspace(connection, found[0].id)
+            if row is not None and (row.weight, row.concurrent) == (weight, concurrent):
+                return row
+            await asyncio.sleep(0.05)
+    raise NotRegistered("the log has it, but it was not projected in time: are a worker and a projector running?")
+
+
+def _shown(row: WorkspaceRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "weight": row.weight,
+        "concurrent": row.concurrent,
+        "created_at": row.created_at.isoformat(timespec="seconds"),
+    }
