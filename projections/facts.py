@@ -18,6 +18,11 @@ _NOTHING = msgspec.Raw(b"")
 _EMPTY_LIST = msgspec.Raw(b"[]")
 
 
+class Origin(msgspec.Struct, frozen=True):
+    kind: str
+    stream: str
+
+
 class ExecutionQueued(msgspec.Struct, frozen=True):
     workflow_id: str
     workflow_version: int
@@ -28,6 +33,7 @@ class ExecutionQueued(msgspec.Struct, frozen=True):
     priority: str = "normal"
     fingerprint: str = ""
     retry_of: str | None = None
+    origin: Origin | None = None
     retry_count: int = 0
 
 
@@ -79,10 +85,18 @@ class NodeAttempted(msgspec.Struct, frozen=True):
     sources: msgspec.Raw = _EMPTY_LIST
 
 
+class CallAwaited(msgspec.Struct, frozen=True):
+    kind: str = "time"
+    title: str = ""
+    message: str = ""
+
+
 class NodeWaiting(msgspec.Struct, frozen=True):
     node: str
     run: int
+    due: int | None = None
     sources: msgspec.Raw = _EMPTY_LIST
+    call: CallAwaited = CallAwaited()
 
 
 class ChildrenStarted(msgspec.Struct, frozen=True):

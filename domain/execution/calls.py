@@ -77,7 +77,7 @@ def resume(course: Course, command: ResumeWait) -> Outcome | None:
 
 
 def _answers(bound: str, method: str) -> bool:
-    return bound in {method, "ANY"} or (bound == "GET" and method == "HEAD")
+    return bound in {method, "ANY"}
 
 
 def _outputs(course: Course, node: Node, waiting: Waiting, command: ResumeWait) -> dict[str, Items]:

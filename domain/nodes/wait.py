@@ -89,7 +89,7 @@ WAIT = NodeType(
             "With webhook: the HTTP method of the call, or ANY. Programs that look at links in messages send GET.",
             default="POST",
             expression=False,
-            choices=(*METHODS, "ANY"),
+            choices=(*(method for method in METHODS if method != "HEAD"), "ANY"),
         ),
         _limit_parameter("With webhook: how long to wait for the call."),
         Parameter(

@@ -19,7 +19,7 @@ from projections.facts import (
 )
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 2
+VERSION = 3
 
 EXECUTIONS = Table(
     name="executions",
@@ -37,6 +37,7 @@ EXECUTIONS = Table(
         "fingerprint": "text",
         "retry_of": "uuid",
         "retry_count": "integer",
+        "parent_id": "uuid",
         "recoveries": "integer",
         "input": "json",
         "output": "json",
@@ -89,8 +90,15 @@ def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Va
         "fingerprint": text(event.fingerprint),
         "retry_of": event.retry_of,
         "retry_count": event.retry_count,
+        "parent_id": _parent(event),
         "input": payload(event.items, "items", blobs),
     }
+
+
+def _parent(event: ExecutionQueued) -> str | None:
+    """The execution that waits for this one."""
+    origin = event.origin
+    return origin.stream.removeprefix("execution-") if origin is not None and origin.kind == "parent" else None
 
 
 def _change(values: Values, event: Any, blobs: dict[str, str], time: int) -> None:

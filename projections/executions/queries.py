@@ -24,6 +24,7 @@ class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     retry_of: str | None
     retry_count: int
+    parent_id: str | None
     recoveries: int
     error: str | None
     queued_at: datetime

@@ -12,6 +12,7 @@ CREATE TABLE executions (
     fingerprint text NOT NULL,
     retry_of uuid,
     retry_count integer NOT NULL,
+    parent_id uuid,
     recoveries integer NOT NULL DEFAULT 0,
     input json,
     output json,

@@ -25,7 +25,7 @@ from projections.facts import (
 )
 from projections.operations import Insert, Key, Operation, Table, Upsert, Values
 
-VERSION = 3
+VERSION = 4
 
 NODE_EXECUTIONS = Table(
     name="node_executions",
@@ -42,6 +42,7 @@ NODE_EXECUTIONS = Table(
         "output": "json",
         "error": "json",
         "asked": "json",
+        "awaits": "json",
         "taken": "boolean",
         "ended_seq": "bigint",
         "logs": "json",
@@ -88,7 +89,10 @@ def _attempted(event: NodeAttempted, at: int, _: dict[str, str]) -> Values:
 
 
 def _waiting(event: NodeWaiting, at: int, _: dict[str, str]) -> Values:
-    return _with_sources({"status": "waiting", "started_at": at, "completed_at": None}, event.sources)
+    call = event.call
+    awaits = {"due": event.due, "kind": call.kind, "title": call.title, "message": call.message}
+    values = {"status": "waiting", "awaits": _encode(awaits).decode(), "started_at": at, "completed_at": None}
+    return _with_sources(values, event.sources)
 
 
 def _children_started(event: ChildrenStarted, at: int, _: dict[str, str]) -> Values:
@@ -104,6 +108,7 @@ def _completed(event: NodeCompleted, at: int, blobs: dict[str, str]) -> Values:
         "status": "completed",
         "output": payload(event.outputs, "outputs", blobs),
         "asked": None,
+        "awaits": None,
         "started_at": at,
         "completed_at": at,
     }
@@ -118,6 +123,7 @@ def _failed(event: NodeFailed, at: int, _: dict[str, str]) -> Values:
         "status": "outcome_unknown" if event.error.code == "outcome_unknown" else "failed",
         "error": _encode(event.error).decode(),
         "asked": None,
+        "awaits": None,
         "started_at": at,
         "completed_at": at,
     }
@@ -136,7 +142,7 @@ def _verdict_given(event: VerdictGiven, _at: int, _: dict[str, str]) -> Values:
 
 
 def _cancelled(_event: NodeCancelled, at: int, _: dict[str, str]) -> Values:
-    return {"status": "cancelled", "completed_at": at, "asked": None}
+    return {"status": "cancelled", "completed_at": at, "asked": None, "awaits": None}
 
 
 def _ended(values: Values, event: NodeCompleted | NodeFailed) -> Values:

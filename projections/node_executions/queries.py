@@ -15,7 +15,8 @@ class NodeExecutionRow(msgspec.Struct, frozen=True):
 
     `sources`: JSON text of a list of [node, run, port, input], None if not known; `output`: JSON text of items per
     port, or `{"$blob": id}`, None until it ended well; `error`: JSON text {code, message, node_id?}.
-    `asked`: JSON text of the numbers of the items that wait for a verdict, None if none does; `taken`: its output was
+    `asked`: JSON text of the numbers of the items that wait for a verdict, None if none does; `awaits`: JSON text
+    {due (ms), kind: time, webhook or approval, title, message} of a run that is parked; `taken`: its output was
     taken over from another execution; `ended_seq` orders the runs that completed by their ends.
     `status`: running, waiting, completed, failed, cancelled, outcome_unknown.
     """
@@ -29,6 +30,7 @@ class NodeExecutionRow(msgspec.Struct, frozen=True):
     output: str | None
     error: str | None
     asked: str | None
+    awaits: str | None
     taken: bool
     ended_seq: int | None
     started_at: datetime | None

@@ -1,5 +1,5 @@
 -- name: list_node_executions
-SELECT node_id, run, seq, status, attempts, sources::text, output::text, error::text, asked::text, taken, ended_seq,
+SELECT node_id, run, seq, status, attempts, sources::text, output::text, error::text, asked::text, awaits::text, taken, ended_seq,
        started_at, completed_at
 FROM node_executions
 WHERE queued_at = $1 AND execution_id = $2

@@ -10,6 +10,7 @@ CREATE TABLE node_executions (
     output json,
     error json,
     asked json,
+    awaits json,
     taken boolean NOT NULL DEFAULT false,
     ended_seq bigint,
     logs json,

@@ -7,6 +7,7 @@ import re
 from secrets import token_hex
 from typing import Any
 
+from domain.execution.links import RESUME_PREFIX
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import REQUEST_SECONDS, REQUESTS
 from services.api.asgi import Message, Receive, Scope, Send, header_of
@@ -16,6 +17,7 @@ from services.api.execute import ExecuteRoute
 from services.api.parts import Parts
 from services.api.principal import WEBHOOKS_PREFIX, is_public
 from services.api.problems import Problem, of_failure
+from services.api.resume import ResumeRoute
 from services.api.webhooks import WebhookRoute
 from services.api.websocket import serve_feed
 
@@ -32,6 +34,7 @@ class Edge:
         self._parts = parts
         self._framework = framework
         self._webhooks = WebhookRoute(parts.bindings, parts.starter, parts.results)
+        self._resume = ResumeRoute(parts)
         self._execute = ExecuteRoute(parts.bindings, parts.starter, parts.results, parts.view)
         self._counts: dict[tuple[str, int], Any] = {}
 
@@ -71,6 +74,10 @@ class Edge:
             with _seconds["webhook"].time():
                 await self._webhooks(scope, receive, send, request_id)
             return "webhook"
+        if path.startswith(RESUME_PREFIX):
+            with _seconds["resume"].time():
+                await self._resume(scope, receive, send, request_id)
+            return "resume"
         principal = None if is_public(path) else await self._parts.authenticator.principal_of(scope)
         if principal is not None and (found := EXECUTE_PATH.fullmatch(path)) is not None:
             with _seconds["execute"].time():
@@ -89,7 +96,7 @@ class Edge:
         counter.inc()
 
 
-_seconds = {route: REQUEST_SECONDS.labels(route) for route in ("webhook", "execute", "other")}
+_seconds = {route: REQUEST_SECONDS.labels(route) for route in ("webhook", "resume", "execute", "other")}
 
 
 class _Answer:

@@ -50,6 +50,7 @@ def summary(row: ExecutionSummary) -> dict[str, Any]:
         "priority": row.priority,
         "retry_of": row.retry_of,
         "retry_count": row.retry_count,
+        "parent_id": row.parent_id,
         "recoveries": row.recoveries,
         "error": raw(row.error),
         "queued_at": time_text(row.queued_at),
@@ -110,7 +111,7 @@ class ExecutionsView:
         if document is None:
             return []
         return [
-            _view(node.id, 0, "skipped", 0, {}, None, None, None, None, None, False)
+            _view(node.id, 0, "skipped", 0, {}, None, None, None, None, None, False, None)
             for node in _decode_nodes(document).nodes
             if node.id not in ran
         ]
@@ -131,6 +132,7 @@ def _node_views(runs: Sequence[NodeExecutionRow], outputs: Sequence[Ports | None
             run.completed_at,
             raw(run.asked),
             run.taken,
+            awaited_call(run),
         )
         for run, ports in zip(runs, outputs, strict=True)
     ]
@@ -148,6 +150,7 @@ def _view(
     completed_at: datetime | None,
     asked: msgspec.Raw | None,
     taken: bool,
+    waits_for: dict[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         "node_id": node_id,
@@ -159,9 +162,29 @@ def _view(
         "error": error,
         "asked": asked,
         "taken": taken,
+        "waits_for": waits_for,
         "started_at": time_text(started_at),
         "completed_at": time_text(completed_at),
     }
+
+
+class _Awaits(msgspec.Struct):
+    due: int | None
+    kind: str
+    title: str
+    message: str
+
+
+_decode_awaits = msgspec.json.Decoder(_Awaits).decode
+
+
+def awaited_call(run: NodeExecutionRow) -> dict[str, Any] | None:
+    """What a parked run waits for: {kind: time, webhook or approval, until, title, message}; None if it does not."""
+    if run.awaits is None:
+        return None
+    awaits = _decode_awaits(run.awaits.encode())
+    until = None if awaits.due is None else time_text(datetime.fromtimestamp(awaits.due / 1_000, UTC))
+    return {"kind": awaits.kind, "until": until, "title": awaits.title, "message": awaits.message}
 
 
 def _joined_input(run: NodeExecutionRow, by_run: dict[tuple[str, int], Ports | None]) -> Ports | None:

@@ -57,6 +57,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     paths = document["paths"]
     paths["/api/v1/workflows/{workflow_id}/execute"] = {"post": _execute()}
     paths["/webhooks/{endpoint_id}"] = {method.lower(): _webhook(method) for method in METHODS}
+    paths["/resume/{token}"] = {"get": _resume("get"), "post": _resume("post")}
     paths["/ws"] = {"get": _feed()}
     for path, operations in paths.items():
         for method, operation in operations.items():
@@ -72,7 +73,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         "description": "A problem document.",
         "content": {"application/problem+json": {"schema": _PROBLEM}},
     }
-    public = path in PUBLIC_PATHS or path.startswith("/webhooks/")
+    public = path in PUBLIC_PATHS or path.startswith(("/webhooks/", "/resume/"))
     operation["security"] = [] if public else [{"bearer": []}, {"api_key": []}]
     if (method == "post" and (path in _MAKING or path.endswith("/execute") or path == _RETRY)) or (
         path.startswith("/webhooks/")
@@ -130,6 +131,30 @@ def _webhook(method: str) -> dict[str, Any]:
     }
     if method in ("POST", "PUT", "PATCH"):
         operation |= examples.json_body(examples.WEBHOOK_BODY, {}, required=False)
+    return operation
+
+
+def _resume(method: str) -> dict[str, Any]:
+    says = (
+        "Wakes what waits at a resume link, once: an approval by `{approved, comment?}`, a `wait` with `webhook: true` "
+        "by any request of its method, which becomes the item."
+        if method == "post"
+        else "An approval's page (HTML for browsers, else JSON); it decides nothing. A `wait` for a GET wakes."
+    )
+    operation: dict[str, Any] = {
+        "tags": ["webhooks"],
+        "summary": "Resume an execution" if method == "post" else "Look at what waits at a resume link",
+        "description": f"{says} The signed address is all the caller needs.",
+        "operationId": f"resume_{method}",
+        "parameters": [_path_parameter("token", "kq3V…")],
+        "responses": {
+            "200": _json("Decided; or what is asked.", {"type": "object"}),
+            "409": {"description": "It does not wait there yet."},
+            "410": {"description": "The link was used, its time is over, or the execution has ended."},
+        },
+    }
+    if method == "post":
+        operation |= examples.json_body({"approved": True, "comment": "go"}, {}, required=False)
     return operation
 
 

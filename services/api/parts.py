@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
+from domain.execution.links import Links
 from infra.blobs import BlobStore
 from infra.log.clock import LogClock
 from infra.log.port import Log
@@ -30,6 +31,7 @@ from services.api.starts import Starter
 class Parts:
     log: Log
     own_url: str
+    links: Links
     reads: Reads
     sender: Sender
     follower: Follower
@@ -87,6 +89,7 @@ def make_parts(
     return Parts(
         log=log,
         own_url=own_url,
+        links=Links(own_url, secret),
         reads=reads,
         sender=sender,
         follower=follower,

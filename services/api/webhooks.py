@@ -53,7 +53,7 @@ class WebhookRoute:
             binding.workflow_version,
             binding.node,
             "webhook",
-            _items(method, query, headers, body),
+            items_of_request(method, query, headers, body),
             facts.priority,
         )
         route = f"{scope['path']}?{query.decode('latin-1')}"
@@ -92,7 +92,8 @@ def _accepted(execution_id: str) -> bytes:
     return b'{"execution_id":"%s"}' % execution_id.encode()
 
 
-def _items(method: str, query: bytes, headers: Sequence[Header], body: bytes) -> Items:
+def items_of_request(method: str, query: bytes, headers: Sequence[Header], body: bytes) -> Items:
+    """The item that a request is: body, query, headers, method, params. Raises Problem."""
     seen: dict[str, Any] = {}
     for name, value in headers:
         if name in _NEVER_IN_ITEMS:

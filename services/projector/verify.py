@@ -25,14 +25,14 @@ _RECORDS_AT_ONCE = 50_000
 _EXECUTIONS = {
     "queued_at": "time", "id": "uuid", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
     "status": "", "trigger_type": "", "trigger_node": "", "priority": "", "fingerprint": "", "retry_of": "uuid",
-    "retry_count": "", "recoveries": "",
+    "retry_count": "", "parent_id": "uuid", "recoveries": "",
     "input": "json", "output": "json", "error": "json", "response": "json", "started_at": "time",
     "completed_at": "time", "stream_version": "",
 }  # fmt: skip
 _NODES = {
     "queued_at": "time", "execution_id": "uuid", "node_id": "", "run": "", "seq": "", "status": "", "attempts": "",
-    "sources": "json", "output": "json", "error": "json", "asked": "json", "taken": "", "ended_seq": "",
-    "logs": "json", "started_at": "time", "completed_at": "time",
+    "sources": "json", "output": "json", "error": "json", "asked": "json", "awaits": "json", "taken": "",
+    "ended_seq": "", "logs": "json", "started_at": "time", "completed_at": "time",
 }  # fmt: skip
 _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
     "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time", "weight": "", "concurrent": ""}),

@@ -179,7 +179,7 @@ class ExecutionHistory:
             begun = None if kind == "execution.node_cancelled" else at
             row = self.nodes[name] = {
                 "seq": version, "status": "", "attempts": 0, "sources": None, "output": None, "error": None,
-                "asked": None, "taken": False, "ended_seq": None, "logs": None,
+                "asked": None, "awaits": None, "taken": False, "ended_seq": None, "logs": None,
                 "started_at": begun, "completed_at": None,
             }  # fmt: skip
         elif row["status"] in _FINAL_NODE and kind != "execution.node_outcome_unknown":
@@ -194,8 +194,13 @@ class ExecutionHistory:
             row["asked"] = None
         elif data.get("waiting_for"):
             row["asked"] = digest(data["waiting_for"])
+        if kind == "execution.node_waiting":
+            asked = {"kind": "time", "title": "", "message": "", **(data.get("call") or {})}
+            row["awaits"] = digest({"due": data["due"], **asked})
         ends = kind in ("execution.node_completed", "execution.node_failed", "execution.node_cancelled")
         row["completed_at"] = at if ends else None
+        if ends:
+            row["awaits"] = None
         attempts = data.get("attempt", data.get("attempts", 0))
         if attempts:
             row["attempts"] = attempts
@@ -314,9 +319,15 @@ def _queued(commit: Row, data: Row, blobs: Row) -> Row:
         "trigger_type": shown(data["trigger_type"]), "trigger_node": shown(data["trigger_node"]),
         "priority": shown(data.get("priority", "normal")), "fingerprint": shown(data.get("fingerprint", "")),
         "retry_of": data.get("retry_of"), "retry_count": data.get("retry_count", 0), "recoveries": 0,
+        "parent_id": _parent(data.get("origin")),
         "input": _payload(data, "items", blobs), "output": None, "error": None,
         "response": None, "started_at": None, "completed_at": None, "stream_version": commit["version"],
     }  # fmt: skip
+
+
+def _parent(origin: Row | None) -> str | None:
+    """A parent stands in the log as the stream that is told of the end."""
+    return origin["stream"].partition("-")[2] if origin is not None and origin["kind"] == "parent" else None
 
 
 def _payload(data: Row, field: str, blobs: Row) -> bytes:

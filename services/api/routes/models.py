@@ -76,6 +76,13 @@ class ExecutionError(BaseModel):
     node_id: str | None = None
 
 
+class WaitsFor(BaseModel):
+    kind: Literal["time", "webhook", "approval"]
+    until: str | None
+    title: str = Field(description="What a person who approves is asked.")
+    message: str
+
+
 class NodeExecution(BaseModel):
     node_id: str
     run: int
@@ -86,6 +93,7 @@ class NodeExecution(BaseModel):
     error: ExecutionError | None
     asked: list[int] | None = Field(description="The numbers of the items that wait for a verdict (from 0).")
     taken: bool = Field(description="It ran in the execution that this one goes on with; its output was taken over.")
+    waits_for: WaitsFor | None = Field(description="What a parked run waits for.")
     started_at: str | None
     completed_at: str | None
 
@@ -99,6 +107,7 @@ class ExecutionSummary(BaseModel):
     priority: str
     retry_of: str | None = Field(description="The execution that this one repeats, or goes on with.")
     retry_count: int = Field(description="How many repeats by `settings.retries` led here.")
+    parent_id: str | None = Field(description="The execution that waits for this one, as its sub-workflow.")
     recoveries: int = Field(description="How often it went on after a failure of the system itself.")
     error: ExecutionError | None
     queued_at: str
