@@ -6,6 +6,7 @@ An IPv6 address that carries an IPv4 address is judged by both.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -111,6 +112,7 @@ def _inside(address: IPv6Address) -> Iterable[tuple[IPv4Address, str]]:
         yield low, "ISATAP"
 
 
+@lru_cache(maxsize=1_024)
 def literal(host: str) -> IP | None:
     """The address that `host` spells in the usual form (brackets and zone allowed), else None: it is a name."""
     try:

@@ -60,6 +60,7 @@ class EgressGuard:
         self._threads: ThreadPoolExecutor | None = None
         self._lookup = lookup or self._ask_system
         self._known: OrderedDict[tuple[str, int], tuple[float, list[Address]]] = OrderedDict()
+        self._good: set[str] = set()
         self._asking: dict[tuple[str, int], asyncio.Task[list[Address]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[Address]:
@@ -83,10 +84,14 @@ class EgressGuard:
 
     def judge(self, ip: str) -> None:
         """Raises EgressRefused unless this very address may be connected to: the last look before a socket is made."""
-        address = ip_address(ip)
-        why = why_refused(address, self._allowed)
+        if ip in self._good:
+            return
+        why = why_refused(ip_address(ip), self._allowed)
         if why is not None:
             raise _refusal(ip, ip, why)
+        if len(self._good) >= _REMEMBERED:
+            self._good.clear()
+        self._good.add(ip)
 
     async def open_connection(
         self, host: str, port: int, *, tls: SSLContext | None = None, seconds: float = CONNECT_SECONDS

@@ -126,9 +126,10 @@ class HeldLog:
 class Cluster:
     """A log, its checkpoints, and workers on it. Use as a context manager: all workers end with it."""
 
-    def __init__(self, *, max_effects: int = 2_000, sandboxed: bool = False) -> None:
+    def __init__(self, *, max_effects: int = 2_000, sandboxed: bool = False, guard: EgressGuard = LOOPBACK) -> None:
         self._sandboxed = sandboxed
         self._max_effects = max_effects
+        self._guard = guard
         self.log = MemoryLog(PARTITIONS, clock=wall_ms)
         self.checkpoints = MemoryCheckpoints()
         self.blobs = MemoryBlobs()
@@ -170,7 +171,7 @@ class Cluster:
             name=name,
             lanes=lanes,
             max_effects=self._max_effects,
-            interpreters={HttpRequest: HttpEffects(LOOPBACK)},
+            interpreters={HttpRequest: HttpEffects(self._guard)},
             sandbox=Sandbox() if self._sandboxed else None,
         )
         stop = self._stops[name] = asyncio.Event()

@@ -53,11 +53,10 @@ class HttpEffects:
         call = _Call(self._exchange, self._credentials, request, context)
         seconds = min(request.timeout_seconds, request.exchange_seconds or request.timeout_seconds)
         try:
-            async with asyncio.timeout(request.timeout_seconds):
-                if request.delay_seconds:
-                    await asyncio.sleep(request.delay_seconds)
-                async with asyncio.timeout(seconds):
-                    return call.hidden(await call.all_pages())
+            if request.delay_seconds:
+                seconds = await _wait(request, seconds)
+            async with asyncio.timeout(seconds):
+                return call.hidden(await call.all_pages())
         except CredentialProblem as problem:
             failed = problem.as_error()
         except Unusable as unusable:
@@ -65,6 +64,15 @@ class HttpEffects:
         except (EgressRefused, aiohttp.ClientError, OSError, ValueError, TypeError) as error:
             failed = error_of(error, seconds)
         return call.hidden_error(failed)
+
+
+async def _wait(request: HttpRequest, seconds: float) -> float:
+    """Wait until it is this request's turn; returns what is left of `seconds`. Raises TimeoutError: nothing is."""
+    left = request.timeout_seconds - request.delay_seconds
+    await asyncio.sleep(min(request.delay_seconds, request.timeout_seconds))
+    if left <= 0:
+        raise TimeoutError
+    return min(left, seconds)
 
 
 class _Call:

@@ -74,6 +74,9 @@ def as_text(value: Any) -> str:
 
 async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The whole body, unpacked, at most `limit` bytes packed and unpacked. Raises Unusable, aiohttp's errors."""
+    if (response.content_length or 0) > limit and response.method != "HEAD":
+        response.close()
+        raise _too_large(limit)
     unpack = _unpacker(response.headers.get("content-encoding", ""))
     chunks: list[bytes] = []
     arrived = size = 0
@@ -83,11 +86,15 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
         size += len(plain)
         if max(size, arrived) > limit:
             response.close()
-            raise Unusable("response_too_large", f"the answer is larger than {limit} bytes")
+            raise _too_large(limit)
         chunks.append(plain)
     if unpack is not None and arrived:
         unpack.finish()
     return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Unusable:
+    return Unusable("response_too_large", f"the answer is larger than {limit} bytes")
 
 
 class _Unpacker:
