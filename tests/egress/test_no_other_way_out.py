@@ -30,6 +30,8 @@ ALLOWED = {
     "infra/log/postgres_connection.py": {"asyncpg.connect"},
     "infra/postgres/migrate.py": {"asyncpg.connect"},
     "infra/postgres/pool.py": {"asyncpg.connect", "asyncpg.create_pool"},
+    "infra/sandbox/inside/zygote.py": {"socket.socket"},  # handed down by its parent
+    "infra/sandbox/zygote.py": {"asyncio.open_connection", "socket.socket", "socket.socketpair"},  # to its own children
     "services/worker/effects/mail.py": {"aiosmtplib"},  # on a socket of the guard's
     "services/worker/effects/sql.py": {"asyncpg.connect"},  # to an address that the guard judged
     "services/cli/access.py": {"http.client"},  # this machine's API
