@@ -67,7 +67,11 @@ def _serve(role: str, settings: "Settings", with_scheduler: bool) -> None:
 
 
 def _role(role: str, settings: "Settings", with_scheduler: bool) -> Coroutine[Any, Any, None]:
-    """The role as a coroutine, with everything imported that it needs."""
+    """The role as a coroutine, with everything imported that it needs. Raises BrokenNodePackage."""
+    if role in {"api", "worker"}:
+        from infra.node_packages import load_node_packages
+
+        load_node_packages()
     if role == "api":
         return _api(settings)
     if role == "worker":

@@ -1,7 +1,5 @@
 """All types of credentials: an explicit table. Those of integrations stand beside their nodes and are listed here."""
 
-from collections.abc import Mapping
-
 from domain.credential.credential_type import CredentialField, CredentialTest, CredentialType, HttpAuth
 from domain.credential.http_test import http_test
 from domain.integrations.registry import integration_credentials
@@ -127,7 +125,7 @@ OAUTH2 = CredentialType(
     http_test(),
 )
 
-CREDENTIAL_TYPES: Mapping[str, CredentialType] = {
+CREDENTIAL_TYPES: dict[str, CredentialType] = {
     each.name: each
     for each in (
         HTTP_BEARER,

@@ -37,3 +37,11 @@ def cursor(next_: str, parameter: str, *, size_as: str, size: int, in_body: bool
 
 def link(*, size_as: str = "per_page", size: int = 100) -> Pages:
     return Pages("link", size_as, size)
+
+
+def number(parameter: str = "page", *, size_as: str, size: int) -> Pages:
+    return Pages("number", size_as, size, parameter)
+
+
+def offset(parameter: str = "offset", *, size_as: str, size: int) -> Pages:
+    return Pages("offset", size_as, size, parameter)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from domain.nodes.node_type import MAIN, Effects, Loop, Merge, NodeType, Operation, SubWorkflow, Trigger, Variant, Wait
 from domain.nodes.parameters import Parameters
-from domain.nodes.registry import NODE_TYPES
+from domain.nodes.registry import NODE_TYPES, PACKAGES
 from domain.nodes.variants import parameters_of, schema_of_type
 
 ANY_INPUTS: Final = ("input1", "input2", "…")
@@ -19,6 +19,7 @@ def describe(node_type: NodeType) -> dict[str, Any]:
     return {
         "type": node_type.type,
         "version": node_type.version,
+        "package": PACKAGES.get(node_type.type, ""),
         "title": node_type.title,
         "docs": node_type.docs,
         "kind": _kind(operation),

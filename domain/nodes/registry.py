@@ -68,3 +68,6 @@ NODE_TYPES: dict[str, NodeType] = {
         *integration_types(),
     )
 }
+
+PACKAGES: dict[str, str] = {}
+"""Of the types that other packages brought along: which package, with its version."""

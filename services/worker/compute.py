@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from domain.execution.decider import compute_run
+from infra.node_packages import load_node_packages
 from infra.telemetry import metrics
 
 RUN_SECONDS = 60.0
@@ -105,4 +106,4 @@ class ComputePool:
 
 
 def _processes(number: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(number, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=load_node_packages)

@@ -182,6 +182,7 @@ class NodeOperation(BaseModel):
 class NodeType(BaseModel):
     type: str = Field(examples=["http"])
     version: int
+    package: str = Field(description="The package that brought it along, with its version; empty: LinkFlow itself.")
     title: str
     docs: str
     kind: Literal["trigger", "pure", "effect", "wait", "merge", "loop", "sub_workflow"]

@@ -43,12 +43,18 @@ def test_the_catalogue_has_every_type_with_its_ports() -> None:
     assert entries["limit"]["parameters"]["required"] == ["count"]
 
 
-def test_the_node_in_the_guide_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guide_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Python is run from top to bottom: the integration, its test functions, the node by hand."""
     text = (node_docs.FOLDER / "writing-a-node.md").read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert found is not None
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
     names: dict[str, Any] = {}
-    exec(compile(found[1], "writing-a-node.md", "exec"), names)
+    for block in blocks:
+        exec(compile(block, "writing-a-node.md", "exec"), names)
+    tests = [name for name in names if name.startswith("test_")]
+    assert len(tests) == 5
+    for name in tests:
+        names[name]()
     double = names["DOUBLE"]
     monkeypatch.setitem(NODE_TYPES, double.type, double)
     (example,) = double.examples
