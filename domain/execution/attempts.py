@@ -140,9 +140,7 @@ def conclude(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
 
 def interrupt(course: Course, run: EffectRun) -> None:
     """The attempt was cut off again and again by the end of its worker: it is not made once more."""
-    error = EffectError(
-        code=INTERRUPTED, message="the worker stopped again and again while this was under way", retriable=False
-    )
+    error = EffectError(code=INTERRUPTED, message="the worker stopped again and again while this was under way")
     settle(course, run, [ItemResult(index=index, error=error) for index in run.in_flight])
 
 

@@ -214,3 +214,12 @@ def test_a_hung_pool_does_not_outlive_the_execution_s_time_out() -> None:
     assert run.state.next_due == NOW + 60_000
     run.pass_time(60_000)
     assert run.status == "timeout"
+
+
+def test_after_the_system_s_tries_the_node_s_own_go_on() -> None:
+    run = Run(calling(retry={"attempts": 2})).start()
+    for _ in range(4):
+        run.restart()
+    assert run.status == "running"
+    run.pass_time(1_000).conclude("call", [ok(0)])
+    assert run.status == "completed"
