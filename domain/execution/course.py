@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from domain.decision import Decision, OutgoingCommand
 from domain.effects import Compute, EffectRequest, WakeAt
 from domain.execution import attempts, calls, children
-from domain.execution.endings import Ending, TerminalEvent, consequences
+from domain.execution.endings import Ending, TerminalEvent, consequences, releases
 from domain.execution.events import (
     ErrorInfo,
     ExecutionCompleted,
@@ -327,7 +327,9 @@ class Course:
 def after_end(state: Execution, graph: Graph, event: TerminalEvent, now: int, links: Links) -> list[OutgoingCommand]:
     """What is sent when `event` ends `state`: the start of its repetition, or else word to others."""
     repeat = repetition(state, graph, event, now)
-    return [repeat] if repeat is not None else consequences(ending_of(state, graph), event, links)
+    if repeat is not None:
+        return [repeat, *releases(state.id, state.told)]
+    return consequences(ending_of(state, graph), event, links)
 
 
 def ending_of(state: Execution, graph: Graph) -> Ending:

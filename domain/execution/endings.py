@@ -125,8 +125,13 @@ def consequences(ending: Ending, event: TerminalEvent, links: Links) -> list[Out
     return [
         *tell(ending.told.origin, end_of(ending.told.first or ending.execution_id, event)),
         *_error_workflow(ending, event, links),
-        *(release(ending.execution_id, slot.stream, slot.key) for slot in ending.told.slots),
+        *releases(ending.execution_id, ending.told),
     ]
+
+
+def releases(execution_id: str, told: Told) -> list[OutgoingCommand]:
+    """All places go back: also where the execution is repeated, which asks for places of its own."""
+    return [release(execution_id, slot.stream, slot.key) for slot in told.slots]
 
 
 def release(execution_id: str, stream: str, key: str) -> OutgoingCommand:

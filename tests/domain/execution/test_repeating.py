@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.decision import OutgoingCommand
-from domain.execution.commands import Begin, CancelExecution, StartExecution
+from domain.execution.commands import Begin, CancelExecution, GrantSlot, StartExecution
 from domain.execution.decider import decide
 from domain.execution.events import Origin
 from tests.support.executions import CLOCK, EXECUTION, NOW, Run, failed, items, node, ok, workflow
@@ -127,3 +127,18 @@ def test_what_a_parent_waits_for_is_not_repeated_behind_its_back() -> None:
     origin = Origin(kind="parent", stream="execution-p", node="sub")
     run = Run(repeated(1)).start([{}], origin=origin).conclude("call", [failed(0)])
     assert [type(each.command).__name__ for each in sent(run)] == ["ConcludeChild"]
+
+
+def test_an_execution_that_is_repeated_gives_its_places_back() -> None:
+    document = repeated(1)
+    document["settings"]["concurrency"] = {"limit": 1}
+    run = Run(document).start([{}])
+    [asked] = sent(run)
+    run.do(GrantSlot(stream=asked.stream, key="")).conclude("call", [failed(0)])
+    start, back = sent(run)
+    assert start.command.retry_of == EXECUTION
+    assert (type(back.command).__name__, back.stream) == ("ReleaseSlot", asked.stream)
+    second = Run(document, now=run.now).do(start.command)
+    assert sent(second) == [], "it asks for a place when its time has come"
+    second.pass_time(1_000)
+    assert [each.stream for each in sent(second)] == [asked.stream]
