@@ -15,13 +15,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import workloads
+from benchmarks import code, workloads
 from benchmarks.product import Product, product
 from benchmarks.report import Budget, Report, table, write_json
 from benchmarks.workloads import Sizes
 from tests.support.kafka import KafkaBroker, KafkaMissing, own_broker
 
-ALL = ("start", "W1", "W2", "W3", "lag", "rebuild", "verify", "W5", "W6")
+ALL = ("start", "W1", "W2", "W3", "lag", "rebuild", "verify", "W4", "items", "W5", "W6")
 Work = Callable[[Product, Report], Awaitable[None]]
 
 
@@ -58,7 +58,7 @@ def broker_for(log: str) -> Iterator[KafkaBroker | None]:
 
 
 async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report:
-    """All chosen workloads on one log: three fresh installations, one each for W5 and W6, whose state matters."""
+    """All chosen workloads on one log: four fresh installations, one each for W4, W5 and W6, whose state matters."""
     report = Report(log)
     settings = {"LINKFLOW_WORKERS": str(workers)} if workers else {}
 
@@ -81,6 +81,12 @@ async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report
         if "verify" in chosen:
             await workloads.verify(fresh, report)
 
+    async def coded(fresh: Product, report: Report) -> None:
+        if "W4" in chosen:
+            await code.w4(fresh, report)
+        if "items" in chosen:
+            await code.neighbours(fresh, report)
+
     async def parked(fresh: Product, report: Report) -> None:
         await workloads.w5(fresh, report, sizes)
 
@@ -89,6 +95,7 @@ async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report
 
     parts: list[tuple[set[str], Work]] = [
         ({"start", "W1", "W2", "W3", "lag", "rebuild", "verify"}, throughput),
+        ({"W4", "items"}, coded),
         ({"W5"}, parked),
         ({"W6"}, crashed),
     ]

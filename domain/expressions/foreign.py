@@ -73,10 +73,10 @@ class Foreign:
         answers = None if scope.foreign is None else scope.foreign.get(self.source)
         if answers is None or scope.item_index >= len(answers):
             raise ExpressionError(UNSUPPORTED, f"{self.why}; beyond that there is only the sandbox, and none is here")
-        return _value(answers[scope.item_index])
+        return read_answer(answers[scope.item_index])
 
 
-def _value(answer: Any) -> Value:
+def read_answer(answer: Any) -> Value:
     """The value in an answer of the sandbox, which is not trusted."""
     match answer:
         case ["v", value]:

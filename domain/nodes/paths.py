@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.expressions import UNDEFINED
+from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 
 
 def split_path(name: str) -> tuple[str, ...]:
@@ -19,8 +20,18 @@ def read_path(json: Any, path: Sequence[str]) -> Any:
     return json
 
 
+def reaches_inside(path: Sequence[str]) -> bool:
+    """Whether a name in it is one that leads into the inside of objects where others read this JSON (S17)."""
+    return any(part.startswith("__") and part.endswith("__") for part in path)
+
+
 def put_path(json: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Set a nested field of an object that is the caller's own; the objects on the way are replaced by copies."""
+    """Set a nested field of an object that is the caller's own; the objects on the way are replaced by copies.
+
+    Raises NodeFailure for names such as `__proto__`.
+    """
+    if reaches_inside(path):
+        raise NodeFailure(BAD_PARAMETER, f"a field named {'.'.join(path)[:100]!r} cannot be set")
     for part in path[:-1]:
         below = json.get(part)
         below = dict(below) if isinstance(below, dict) else {}

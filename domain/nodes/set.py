@@ -9,7 +9,7 @@ from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 from domain.nodes.node_type import MAIN, Failure, NodeType, Operation, Output, Pure, Run, failure_of
 from domain.nodes.origins import ORIGIN, inherit
 from domain.nodes.parameters import Parameter, Parameters
-from domain.nodes.paths import put_path, split_path
+from domain.nodes.paths import put_path, reaches_inside, split_path
 
 Assignment = tuple[str, tuple[str, ...] | None, Any, Callable[[Any], Any] | None]
 """A field's name, its path if it is dotted, its constant value, or what evaluates it."""
@@ -24,6 +24,8 @@ def _bind(parameters: Parameters) -> Operation:
     for name, path, _, _ in assignments:
         if not name or (path and not all(path)):
             parameters.refuse(f"fields.{name[:100]}", "is no field name: it has an empty part")
+        if reaches_inside(path or (name,)):
+            parameters.refuse(f"fields.{name[:100]}", "cannot be set: such names lead into the inside of objects")
     return Pure(_assigning(assignments, keep), weight=1 + sum(1 for entry in assignments if entry[3]))
 
 
@@ -85,8 +87,12 @@ def _dynamic(parameters: Parameters, keep: bool) -> Callable[[Run], Output]:
                 failures.append(failure_of(error, index, len(made)))
                 continue
             fields = dict(json) if keep else {}
-            for name, value in given.items():
-                put_path(fields, split_path(name), value)
+            try:
+                for name, value in given.items():
+                    put_path(fields, split_path(name), value)
+            except NodeFailure as error:
+                failures.append(failure_of(error, index, len(made)))
+                continue
             made.append(_item(fields, item))
         return Output({MAIN: made}, failures)
 
