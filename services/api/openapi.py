@@ -19,7 +19,15 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "The same key does the same thing once (24 h); with another body: 422.",
 }
-_MAKING = frozenset(("/api/v1/workflows", "/api/v1/workflows/{workflow_id}/clone", "/api/v1/credentials"))
+_MAKING = frozenset(
+    (
+        "/api/v1/workflows",
+        "/api/v1/workflows/{workflow_id}/clone",
+        "/api/v1/credentials",
+        "/api/v1/schedules",
+        "/api/v1/schedules/{schedule_id}/backfill",
+    )
+)
 _RETRY = "/api/v1/executions/{execution_id}/retry"
 
 

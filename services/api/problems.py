@@ -20,11 +20,21 @@ _STATUS_OF_CODE = {
     "unknown_credential_type": 422,
     "test_not_possible": 422,
     "not_oauth2": 422,
+    "invalid_schedule": 422,
+    "invalid_backfill": 422,
     "version_conflict": 409,
     "stale_command": 503,
 }
 _NOT_FOUND = frozenset(
-    ("workflow_not_found", "credential_not_found", "version_not_found", "execution_not_found", "not_found")
+    (
+        "workflow_not_found",
+        "credential_not_found",
+        "version_not_found",
+        "execution_not_found",
+        "schedule_not_found",
+        "backfill_not_found",
+        "not_found",
+    )
 )
 
 

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from services.cli import administration, executions, feed, keys, nodes, readmodels, running, workflows, workspaces
+from services.cli import (
+    administration,
+    executions,
+    feed,
+    keys,
+    nodes,
+    readmodels,
+    running,
+    schedules,
+    workflows,
+    workspaces,
+)
 from services.cli.failures import guarded
 
 app = typer.Typer(
@@ -19,6 +30,7 @@ for module in (running, administration, feed, readmodels):
     module.register(app)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(executions.app, name="executions")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(workspaces.app, name="workspaces")

@@ -123,6 +123,7 @@ def start_of(events: list[Event]) -> tuple[str, str]:
     if first.type != "execution.queued" or not first.data.get("items"):
         return "", ""
     content = first.data["items"][0].get("json", {})
-    if isinstance(content.get("body"), dict):
-        content = content["body"]
+    for inside in ("body", "input_data"):  # a webhook's, a schedule's
+        if isinstance(content.get(inside), dict):
+            content = content[inside]
     return str(content.get("key", "")), str(content.get("canary", ""))

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.support.client import Client
+from tests.torture import clockwork
 from tests.torture.checkers import check
 from tests.torture.cluster import PARTITIONS, TortureCluster, full_names
 from tests.torture.driver import Driver, Place
@@ -31,6 +32,9 @@ TABLES = (
     "workflow_versions",
     "webhooks",
     "credentials",
+    "schedules",
+    "schedule_firings",
+    "schedule_backfills",
     "executions",
     "node_executions",
 )
@@ -48,6 +52,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
             home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only, processors=plan.processors
         ) as cluster:
             places = await deploy_all(plan, cluster, sink.url)
+            wound = await clockwork.wind(plan, min(cluster.apis.values()), cluster.keys)
             async with Driver(plan, cluster.apis, places, history) as driver:
                 listeners = {c: Listener(cluster.apis, key, f"{plan.seed} {c}") for c, key in cluster.keys.items()}
                 watching = [
@@ -58,7 +63,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
                 ]
                 with _ended(watching):
                     await asyncio.gather(*(each.ready.wait() for each in listeners.values()))
-                    evidence = await _phases(plan, cluster, driver, faults)
+                    evidence = await _phases(plan, cluster, driver, faults, wound)
                     await asyncio.gather(*(each.quiet() for each in listeners.values()))
                 evidence.heard = {canary: each.heard for canary, each in listeners.items()}
             await _audit(evidence, cluster, sink, home)
@@ -91,7 +96,9 @@ async def deploy_all(plan: Plan, cluster: TortureCluster, sink: str) -> list[Pla
     return places
 
 
-async def _phases(plan: Plan, cluster: TortureCluster, driver: Driver, faults: Journal) -> Evidence:
+async def _phases(
+    plan: Plan, cluster: TortureCluster, driver: Driver, faults: Journal, wound: clockwork.Wound
+) -> Evidence:
     calm = int(plan.rate * plan.baseline)
     _say(f"P0: {calm} executions in {plan.baseline:g} s")
     await driver.load(0, calm, plan.rate)
@@ -104,6 +111,7 @@ async def _phases(plan: Plan, cluster: TortureCluster, driver: Driver, faults: J
     _say("P2: heal")
     healed = time.monotonic()
     await cluster.ready(within=60)
+    await clockwork.stop(min(cluster.apis.values()), cluster.keys, wound)
     await driver.settled()
     _say(f"P3: drain ({len(driver.started)} answers with an execution)")
     drained = await _drain(plan, cluster, driver, healed)

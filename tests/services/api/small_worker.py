@@ -5,19 +5,24 @@ fails, `{"respond": {...}}` answers like a respond node; everything completes wi
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from domain.credential import decider as credentials
-from domain.decision import DUPLICATE, Outcome, rejected
+from domain.decision import DUPLICATE, Outcome, OutgoingCommand, rejected
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
+from domain.schedule import decider as schedules
+from domain.ticking import PassTime
 from domain.workflow import decider as workflows
 from domain.workspace import decider as workspaces
 from infra.blobs import BlobStore
 from infra.log.port import Log, LogUnavailable, NewRecord, Record, Topic
 from schemas.envelope import (
+    KIND_COMMAND,
     KIND_COMMIT,
     KIND_TAKEOVER,
     KIND_TICK,
@@ -33,11 +38,16 @@ from schemas.envelope import (
     partition_of,
 )
 from schemas.payloads import BlobCollector
-from schemas.registry import blobs_of, decode_command_data, encode_event
+from schemas.registry import blobs_of, command_record, decode_command_data, encode_event
 from services.api.commands import now_ms
 from services.worker.effects.credential_work import CredentialDesk
 
-_DECIDERS = {"workflow": workflows, "workspace": workspaces, "credential": credentials}
+_DECIDERS: dict[str, Any] = {
+    "workflow": workflows,
+    "workspace": workspaces,
+    "credential": credentials,
+    "schedule": schedules,
+}
 LANES = {Topic.COMMANDS: Topic.EVENTS, Topic.EXECUTION_COMMANDS: Topic.EXECUTIONS}
 
 
@@ -52,6 +62,9 @@ class SmallWorker:
         self.decided: list[CommandRecord] = []
         self.desk: CredentialDesk | None = None
         self._serving: list[asyncio.Task[None]] = []
+        self.now: Callable[[], int] = now_ms
+        """Owner's time, for schedules."""
+        self._outgoing: list[tuple[OutgoingCommand, str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -95,6 +108,7 @@ class SmallWorker:
         contents = await self._blobs.get_many(command.workspace, blobs_of(command))
         events, outcome = self._events(command, decode_command_data(command, contents))
         await self.commit(command, events, outcome, record)
+        await self._send()
 
     async def commit(
         self, command: CommandRecord, events: Sequence[Any], outcome: Outcome, answered: Record | None
@@ -141,15 +155,35 @@ class SmallWorker:
     def _events(self, command: CommandRecord, given: Any) -> tuple[Sequence[Any], Outcome]:
         if command.stream.startswith("execution-"):
             return self._execution(command.stream, given)
-        decider: Any = _DECIDERS[command.stream.partition("-")[0]]
+        decider = _DECIDERS[command.stream.partition("-")[0]]
+        timed = {"now": self.now()} if decider is schedules else {}
         decision = decider.decide(
-            given, self._states.get(command.stream), workspace=command.workspace, stream_id=command.stream
+            given, self._states.get(command.stream), workspace=command.workspace, stream_id=command.stream, **timed
         )
         self._states[command.stream] = decision.state
         for work in decision.effects:
             if self.desk is not None:
                 self._serving.append(asyncio.create_task(self.desk.serve(work, command.workspace)))
+        self._outgoing += [(each, command.workspace) for each in decision.commands]
         return decision.events, decision.outcome
+
+    async def pass_time(self, stream: str, workspace: str, now: int) -> None:
+        """Time comes to `now` for one stream."""
+        self.now = lambda: now
+        command = CommandRecord("time", "time", stream, workspace, now, msgspec.Raw(b"{}"))
+        events, outcome = self._events(command, PassTime(now))
+        await self.commit(command, events, outcome, None)
+        await self._send()
+
+    async def _send(self) -> None:
+        """Append what commits want sent (rule 13)."""
+        while self._outgoing:
+            each, workspace = self._outgoing.pop(0)
+            record = command_record(each.command, id=each.id, stream=each.stream, workspace=workspace, made=now_ms())
+            headers = (("k", KIND_COMMAND), ("i", each.id.encode()), ("s", each.stream.encode()))
+            topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS
+            place = partition_of(each.stream, self._log.partitions)
+            await self._writer.append(topic, place, [NewRecord(encode(record), headers)])
 
     def _execution(self, stream: str, given: Any) -> tuple[Sequence[Any], Outcome]:
         state = self._states.get(stream)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.torture.checkers import effects, reading, requests, running, sealed, streams
+from tests.torture.checkers import effects, reading, requests, running, schedules, sealed, streams
 from tests.torture.evidence import Evidence, Verdict
 from tests.torture.slopes import grows_nowhere
 
@@ -27,6 +27,7 @@ CHECKERS: tuple[Callable[[Evidence], Verdict], ...] = (
     reading.checkpoint_atomic,
     reading.monotonic_reads,
     streams.fenced,
+    schedules.schedule_exact,
     sealed.tenant_sealed,
     sealed.no_secret_leak,
     streams.inputs_balance,
