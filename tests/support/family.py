@@ -34,7 +34,7 @@ class Family:
     def start(self, workflow: str, jsons: Sequence[dict[str, Any]] = ({},), **fields: Any) -> "Family":
         run = self.runs[EXECUTION] = Run(self.graphs[workflow])
         run.start(jsons, workflow_id=workflow, **fields)
-        self._collect(run)
+        self.collect(run)
         return self
 
     @property
@@ -53,7 +53,7 @@ class Family:
         if run is not None:
             run.now = self.now
             run.do(asked)
-            self._collect(run)
+            self.collect(run)
         elif isinstance(asked, StartExecution):
             self._begin(name, asked)
 
@@ -61,12 +61,12 @@ class Family:
         graph = self.graphs.get(asked.workflow_id)
         if graph is None:
             nothing = rejected("workflow_not_found", "there is none")
-            self._send(refused(asked, name, None, nothing, self.now).commands)
+            self.send(refused(asked, name, None, nothing, self.now).commands)
             return
         run = Run(graph, now=self.now, execution=name).do(asked)
         if run.state is not None:
             self.runs[name] = run
-        self._collect(run)
+        self.collect(run)
 
     def deliver_all(self, limit: int = 10_000) -> "Family":
         for _ in range(limit):
@@ -84,7 +84,7 @@ class Family:
     def at(self, run: Run, command: Any) -> "Family":
         run.now = self.now
         run.do(command)
-        self._collect(run)
+        self.collect(run)
         return self
 
     def settle(self, limit: int = 1_000) -> "Family":
@@ -106,14 +106,15 @@ class Family:
             run.now = self.now
             if run.state is not None:
                 run.restart()
-                self._collect(run)
+                self.collect(run)
         self.waiting += self.sent
         return self
 
-    def _collect(self, run: Run) -> None:
+    def collect(self, run: Run) -> None:
+        """Take over what a run wants sent."""
         commands, run.commands = run.commands, []
-        self._send(commands)
+        self.send(commands)
 
-    def _send(self, commands: Sequence[OutgoingCommand]) -> None:
+    def send(self, commands: Sequence[OutgoingCommand]) -> None:
         self.waiting += commands
         self.sent += commands

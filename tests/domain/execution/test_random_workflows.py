@@ -12,8 +12,8 @@ from domain.effects import Compute, ItemResult, PerformAttempt
 from domain.errors import InvalidDocument
 from domain.execution import course
 from domain.execution.attempts import UNKNOWN_TRIES
-from domain.execution.commands import AttemptNotStarted, GiveVerdict, PassTime
-from domain.execution.decider import fold
+from domain.execution.commands import AttemptNotStarted, ConcludeChild, GiveVerdict, PassTime, ResumeWait
+from domain.execution.decider import fold, restore, snapshot
 from domain.execution.events import (
     TERMINAL,
     ExecutionCompleted,
@@ -25,8 +25,10 @@ from domain.execution.events import (
     VerdictGiven,
 )
 from domain.execution.retrying import SYSTEM_RETRIES
-from tests.support.executions import EXECUTION, Run, compiled, failed, node, ok, workflow
+from domain.execution.state import Waiting
+from tests.support.executions import EXECUTION, Run, compiled, failed, items, node, ok, view, workflow
 
+CALLED = tuple(f"00000000-0000-4000-8000-00000000000{number}" for number in (2, 3, 9))
 _POLICIES = ("fail", "continue", "error_output")
 
 
@@ -43,7 +45,23 @@ def random_retry(random: Random) -> dict[str, Any]:
 
 def random_node(random: Random, name: str) -> dict[str, Any]:
     kind = random.choice(
-        ("set", "if", "filter", "switch", "merge", "merge", "loop", "get", "post", "wait", "noop", "bad")
+        (
+            "set",
+            "if",
+            "filter",
+            "switch",
+            "merge",
+            "merge",
+            "loop",
+            "get",
+            "post",
+            "wait",
+            "noop",
+            "bad",
+            "call",
+            "hook",
+            "ask",
+        )
     )
     policy = {"on_error": random.choice(_POLICIES)}
     modulus = random.choice((2, 3))
@@ -67,13 +85,27 @@ def random_node(random: Random, name: str) -> dict[str, Any]:
             unknown = random.choice(("fail", "retry", "ask"))
             parameters = {"method": kind.upper(), "url": "http://x/{{ $json.n }}"}
             return node(name, "http", parameters, retry=random_retry(random), on_unknown_outcome=unknown, **policy)
+        case "call":
+            mode = random.choice(("all_items", "each_item"))
+            called = {"workflow_id": random.choice(CALLED), "mode": mode, "wait": random.random() < 0.8}
+            more = {"timeout_seconds": 50} if random.random() < 0.2 else {}
+            return node(name, "execute_workflow", called, **policy, **more)
+        case "hook":
+            return node(name, "wait", {"webhook": True, "limit_seconds": random.choice((1, 1000))}, **policy)
+        case "ask":
+            return node(name, "approval", {"title": "{{ $json.n + 1 }}?", "limit_seconds": 1000})
         case "wait":
             return node(name, "wait", {"seconds": random.choice((0, 1, 100))})
         case _:
             return node(name, "noop")
 
 
-_OUTPUTS = {"if": ("true", "false"), "switch": ("a", "b"), "loop": ("loop", "loop", "done")}
+_OUTPUTS = {
+    "if": ("true", "false"),
+    "approval": ("approved", "rejected"),
+    "switch": ("a", "b"),
+    "loop": ("loop", "loop", "done"),
+}
 
 
 def random_workflow(random: Random) -> dict[str, Any]:
@@ -125,11 +157,57 @@ def answer(random: Random, run: Run, attempt: PerformAttempt) -> None:
         run.conclude(attempt.node, [random_result(random, index) for index in attempt.indexes])
 
 
-def step(random: Random, run: Run) -> None:
+def from_outside(random: Random, run: Run, *, alone: bool) -> bool:
+    """A child ends, or a call comes, if one is waited for."""
+    state = run.state
+    assert state is not None
+    nodes = run.graph.nodes
+    children = [
+        (nodes[key[0]].id, key[1], item, child)
+        for key, each in (state.children.items() if alone else ())
+        for item, child in each.open.items()
+    ]
+    called = [waiting for waiting in state.waits.values() if nodes[waiting.node] in run.graph.called]
+    if children and random.random() < 0.8:
+        name, number, item, child = random.choice(children)
+        status: Any = random.choice(
+            ("completed", "completed", "completed", "failed", "cancelled", "timeout", "refused")
+        )
+        output = items({"n": random.randint(0, 5)}) if status == "completed" and random.random() < 0.8 else []
+        run.do(ConcludeChild(node=name, run=number, item=item, child=child, status=status, output=output))
+        return True
+    if called:
+        call(random, run, random.choice(called))
+        return True
+    return False
+
+
+def call(random: Random, run: Run, waiting: Waiting) -> None:
+    node_ = run.graph.nodes[waiting.node]
+    if node_.type == "approval":
+        approved = random.random() < 0.5
+        run.do(ResumeWait(node=node_.id, run=waiting.run, kind="approval", expires=run.now + 1, approved=approved))
+    else:
+        given = items({"n": random.randint(0, 5)})
+        run.do(
+            ResumeWait(node=node_.id, run=waiting.run, kind="webhook", expires=run.now + 1, method="POST", items=given)
+        )
+
+
+def same_again(run: Run) -> None:
+    """A checkpoint of any state is that state."""
+    assert run.state is not None
+    assert view(restore(snapshot(run.state), run.graph)) == view(run.state)
+
+
+def step(random: Random, run: Run, *, alone: bool = True) -> None:
+    """One thing happens to it. `alone`: what its children say is made up here."""
     state = run.state
     assert state is not None
     if random.random() < 0.05:
         run.restart()
+        return
+    if random.random() < 0.4 and from_outside(random, run, alone=alone):
         return
     attempts = [effect for effect in run.open if isinstance(effect, PerformAttempt)]
     newest = {(effect.node, effect.run): effect for effect in attempts}
@@ -155,6 +233,7 @@ def drive(seed: int) -> Run:
     """A random workflow with random results, until it ends. Loops that feed themselves end at the limit of runs."""
     random = Random(seed)
     run = Run(random_workflow(random))
+    run.after_decision = same_again
     run.start([{"n": number} for number in range(random.randint(0, 4))])
     for _ in range(5_000):
         assert run.state is not None
@@ -204,7 +283,7 @@ def check_retries(run: Run) -> None:
 
 def check_repeat(run: Run) -> None:
     """The commit that ends it starts a repetition exactly where one is due."""
-    starts = [command for command in run.commands if command.command.retry_of == EXECUTION]
+    starts = [each for each in run.commands if getattr(each.command, "retry_of", None) == EXECUTION]
     unknown = isinstance(run.end, ExecutionFailed) and run.end.error.code == "outcome_unknown"
     due = isinstance(run.end, ExecutionFailed | ExecutionTimedOut) and not unknown
     assert len(starts) == (due and run.graph.document.settings.retries.attempts > 1)
