@@ -19,7 +19,7 @@ from schemas.payloads import BlobCollector
 from tests.simulation.clocks import simulated_wall_ms
 from tests.simulation.log import SimLog
 from tests.simulation.stores import SimBlobs
-from tests.simulation.workload import Wish, Workload
+from tests.simulation.workload import Wish, Workload, workflow_id
 from tests.support.workers import WORKSPACE
 
 ANSWER_SECONDS = 10.0
@@ -227,7 +227,3 @@ class Client:
                     identity = str(record.topic), commit.id
                     self.answers.append(Answered(commit.cause, commit.stream, outcome.kind, outcome.code, identity))
                     waiting.set_result(commit)
-
-
-def workflow_id(number: int) -> str:
-    return str(UUID(int=number + 1, version=4))

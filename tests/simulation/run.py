@@ -12,10 +12,11 @@ from infra.log.memory import MemoryLog
 from infra.log.port import LogError, Topic
 from projections.memory import MemoryTables
 from tests.simulation.checkers.effects import EffectsChecker
+from tests.simulation.checkers.families import check_families, unanswered
 from tests.simulation.checkers.ledger import Ledger
 from tests.simulation.checkers.reading import ReadingChecker
 from tests.simulation.checkers.states import StatesChecker
-from tests.simulation.client import Client, workflow_id
+from tests.simulation.client import Client
 from tests.simulation.clocks import EPOCH_MS, silent, simulated
 from tests.simulation.faults import Faults
 from tests.simulation.group import Group
@@ -24,7 +25,7 @@ from tests.simulation.loop import Process, SimLoop, SimTask, StepsExhausted
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.processes import Installation, Shared
 from tests.simulation.stores import SimBlobs, SimCheckpoints, Statements
-from tests.simulation.workload import Workload, random_workload
+from tests.simulation.workload import Workload, random_workload, workflow_id
 from tests.simulation.world import World
 from tests.support.workers import KnownVersions
 
@@ -69,6 +70,8 @@ def run_seed(seed: int, *, verbose: bool = False) -> Result:
         "domain.execution.course.HEAVY": source.choice((1_000, 0)),
         "domain.execution.course.RUNS_PER_DECISION": source.choice((200, 3)),
         "domain.execution.course.MAX_RUNS": 60,
+        "domain.execution.children.AT_ONCE": source.choice((50, 1)),
+        "domain.execution.children.STARTED_AT_ONCE": source.choice((200, 1)),
         "domain.execution.attempts.ATTEMPT_ITEMS": source.choice((200, 2)),
     }
     with silent(verbose), simulated(source, constants):
@@ -162,6 +165,8 @@ class Simulation:
             return "appends are on their way"
         if left := self._ledger.unfinished():
             return f"executions that do not end: {left}"
+        if left := unanswered(self._ledger):
+            return f"commands of commits that nobody answered: {left[:3]}"
         for input_topic, topic in _PAIRS.items():
             for partition in range(self._shared.log.partitions):
                 place = self._ledger.places.get((str(topic), partition))
@@ -184,6 +189,7 @@ class Simulation:
             if answer.commit not in self._ledger.commit_ids:
                 self.report("answers", f"a client was told of commit {answer.commit}, which does not count")
         self._check_waits()
+        check_families(self._ledger, self.report)
 
     def _check_waits(self) -> None:
         for history in self._ledger.histories.values():
@@ -228,9 +234,11 @@ class Simulation:
         """Randomness of its own for each purpose, so that a change of one does not change all others."""
         return random.Random(f"{purpose} {self._seed}")
 
-    def _document(self, execution: str) -> dict[str, Any]:
-        wish = next(wish for wish in self._load.wishes if wish.execution_id == execution)
-        return self._load.documents[wish.workflow]
+    def _document(self, execution: str, workflow: str) -> dict[str, Any]:
+        wish = next((wish for wish in self._load.wishes if wish.execution_id == execution), None)
+        if wish is not None and workflow != workflow_id(wish.workflow):
+            self.report("history", f"{execution} runs workflow {workflow}, {wish.workflow} was asked for")
+        return self._load.by_id()[workflow]
 
     def _judged(self, execution: str, node: str, run: int) -> bool:
         return (execution, node, run) in self._client.run_again
@@ -258,8 +266,8 @@ _PAIRS = {Topic.COMMANDS: Topic.EVENTS, Topic.EXECUTION_COMMANDS: Topic.EXECUTIO
 
 def _known(load: Workload) -> KnownVersions:
     known = KnownVersions()
-    for number, document in enumerate(load.documents):
-        known.add(workflow_id(number), 1, document)
+    for name, document in load.by_id().items():
+        known.add(name, 1, document)
     return known
 
 

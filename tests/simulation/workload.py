@@ -1,6 +1,7 @@
 """Random workflows that compile, and what clients want done with them."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -10,14 +11,24 @@ from tests.support.executions import compiled, node, workflow
 
 _KINDS = (
     "set", "set", "if", "filter", "switch", "merge", "merge", "loop", "get", "put", "post", "post", "keyed", "wait",
-    "wait", "noop", "stop",
+    "wait", "noop", "stop", "call",
 )  # fmt: skip
 _POLICIES = ("fail", "continue", "error_output")
 _OUTPUTS = {"if": ("true", "false"), "switch": ("a", "b"), "loop": ("loop", "loop", "done")}
 _WAITS = (0, 0.5, 3, 4.9, 7, 12, 30)
 
 
-def random_node(source: random.Random, name: str) -> dict[str, Any]:
+CALLED = tuple(str(UUID(int=number, version=4)) for number in (1_001, 1_002, 1_003))
+"""Workflows that others call: the first may call the second, the third is not there."""
+REPORTS = str(UUID(int=1_004, version=4))
+"""The error workflow."""
+
+
+def workflow_id(number: int) -> str:
+    return str(UUID(int=number + 1, version=4))
+
+
+def random_node(source: random.Random, name: str, calls: Sequence[str]) -> dict[str, Any]:
     kind = source.choice(_KINDS)
     policy = {"on_error": source.choice(_POLICIES)}
     modulus = source.choice((2, 3))
@@ -36,6 +47,11 @@ def random_node(source: random.Random, name: str) -> dict[str, Any]:
             return node(name, "loop", {"batch_size": source.randint(1, 2)})
         case "get" | "put" | "post" | "keyed":
             return _http(source, name, kind, policy)
+        case "call" if calls:
+            mode = source.choice(("all_items", "each_item"))
+            called = {"workflow_id": source.choice(calls), "mode": mode, "wait": source.random() < 0.8}
+            more = {"timeout_seconds": source.choice((5, 40))} if source.random() < 0.3 else {}
+            return node(name, "execute_workflow", called, **policy, **more)
         case "wait":
             return node(name, "wait", {"seconds": source.choice(_WAITS)})
         case "stop" if source.random() < 0.3:
@@ -60,10 +76,12 @@ def _http(source: random.Random, name: str, kind: str, policy: dict[str, Any]) -
     )
 
 
-def random_document(source: random.Random, most_nodes: int = 9) -> dict[str, Any]:
+def random_document(
+    source: random.Random, most_nodes: int = 9, trigger: str = "manual", calls: Sequence[str] = ()
+) -> dict[str, Any]:
     """A graph that compiles; connections that would not are left out."""
-    nodes = [node("start", "manual")]
-    nodes += [random_node(source, f"n{number}") for number in range(source.randint(1, most_nodes))]
+    nodes = [node("start", trigger)]
+    nodes += [random_node(source, f"n{number}", calls) for number in range(source.randint(1, most_nodes))]
     pairs = [(nodes[source.randrange(place)], nodes[place]) for place in range(1, len(nodes))]
     pairs += [(source.choice(nodes), source.choice(nodes[1:])) for _ in range(source.randint(0, len(nodes)))]
     timeout = source.choice((20, 100, 300, 100_000))
@@ -79,7 +97,8 @@ def random_document(source: random.Random, most_nodes: int = 9) -> dict[str, Any
         except InvalidDocument:
             continue
         links.append(text)
-    return workflow(nodes, *links, timeout_seconds=timeout)
+    more = {"error_workflow": REPORTS} if source.random() < 0.3 else {}
+    return workflow(nodes, *links, timeout_seconds=timeout, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +117,25 @@ class Wish:
 @dataclass(slots=True)
 class Workload:
     documents: list[dict[str, Any]] = field(default_factory=list)
+    called: dict[str, dict[str, Any]] = field(default_factory=dict)
     wishes: list[Wish] = field(default_factory=list)
     api_keys: list[tuple[float, int]] = field(default_factory=list)
     """When an API key with which number is added to the workspace."""
 
+    def by_id(self) -> dict[str, dict[str, Any]]:
+        """Every workflow that there is."""
+        return {workflow_id(number): each for number, each in enumerate(self.documents)} | self.called
+
 
 def random_workload(source: random.Random, seconds: float) -> Workload:
     """What is asked for during the first `seconds`."""
-    load = Workload([random_document(source) for _ in range(source.randint(1, 3))])
+    load = Workload([random_document(source, calls=CALLED) for _ in range(source.randint(1, 3))])
+    trigger = "execute_workflow_trigger"
+    load.called = {
+        CALLED[0]: random_document(source, 4, trigger, CALLED[1:]),
+        CALLED[1]: random_document(source, 3, trigger),
+        REPORTS: random_document(source, 2, "error_trigger"),
+    }
     for _ in range(source.randint(2, 10)):
         keyed = source.random() < 0.6
         at = source.uniform(0.0, seconds)

@@ -47,13 +47,13 @@ class Stream:
 
 
 class Ledger:
-    """All commit topics. `expected(execution)` gives the workflow document that it runs, `find_blob(workspace, id)`
+    """All commit topics. `expected(execution, workflow)` gives the document that it runs, `find_blob(workspace, id)`
     what is stored outside."""
 
     def __init__(
         self,
         report: Report,
-        expected: Callable[[str], dict[str, Any]],
+        expected: Callable[[str, str], dict[str, Any]],
         judged: Callable[[str, str, int], bool],
         find_blob: Callable[[str, str], bytes],
     ) -> None:
@@ -61,6 +61,8 @@ class Ledger:
         self.streams: dict[str, Stream] = {}
         self.histories: dict[str, History] = {}
         self.commit_ids: dict[tuple[str, str], str] = {}
+        self.sent: dict[str, str] = {}
+        self.causes: set[str] = set()
         self._report = report
         self._expected = expected
         self._judged = judged
@@ -83,6 +85,8 @@ class Ledger:
         place.accepted += 1
         accepted = Accepted(record.offset, time, json.loads(record.value))
         self._fill_in(accepted.commit)
+        self.causes.add(accepted.commit.get("cause", ""))
+        self.sent.update((each["id"], each["stream"]) for each in accepted.commit.get("commands", ()))
         self._check_answers(record, place, accepted.commit)
         self._check_stream(accepted)
         return accepted
@@ -130,7 +134,9 @@ class Ledger:
             def judged(node: str, run: int) -> bool:
                 return self._judged(execution, node, run)
 
-            history = self.histories[execution] = History(execution, self._expected(execution), judged)
+            history = self.histories[execution] = History(
+                execution, self._expected(execution, events[0]["data"]["workflow_id"]), judged
+            )
         for event in events:
             try:
                 history.take(event["type"], event["data"], time)

@@ -50,6 +50,15 @@ class Attempted:
     not_started: int = 0
 
 
+@dataclass(slots=True)
+class Child:
+    """An execution that was started for an item of a run. `concluded`: as its parent was told, empty: not yet."""
+
+    execution: str
+    awaited: bool
+    concluded: str = ""
+
+
 class History:
     """One execution as its accepted events tell it. `document`: its workflow; `judged(node, run)`: whether a person
     asked for another attempt."""
@@ -62,6 +71,8 @@ class History:
         self.waits: list[Waited] = []
         self.ended_at: float | None = None
         self.fingerprint = ""
+        self.trigger_type = ""
+        self.children: dict[tuple[str, int, int], Child] = {}
         self.recoveries = 0
         self._begun: dict[str, int] = {}
         self._nodes = {node["id"]: node for node in document["nodes"]}
@@ -89,6 +100,7 @@ class History:
         self._expect(self.status == "", "queued twice")
         self.status = "queued"
         self.fingerprint = data.get("fingerprint", "")
+        self.trigger_type = data["trigger_type"]
 
     def _started(self, data: dict[str, Any], at: float) -> None:
         self._expect(self.status == "queued", "started twice")
@@ -98,6 +110,8 @@ class History:
         self._expect(self.status == "running", "parked without running")
         busy = [run for run in self.runs.values() if run.flying]
         self._expect(not busy, "parked while an attempt is under way")
+        calling = [key for key, run in self.runs.items() if run.phase == "calling"]
+        self._expect(not calling, f"parked while sub-workflows are under way: {calling}")
         self.status = "waiting"
 
     def _resumed(self, data: dict[str, Any], at: float) -> None:
@@ -202,6 +216,27 @@ class History:
         self._expect(self._nodes[key[0]]["type"] == "wait", f"{key} waits, but is no wait node")
         self._begin(key, "waiting").since = at
 
+    def _children_started(self, data: dict[str, Any], at: float) -> None:
+        key = data["node"], data["run"]
+        self._expect(self._nodes[key[0]]["type"] == "execute_workflow", f"{key} calls, but is no call")
+        run = self.runs.get(key) or self._begin(key, "calling")
+        self._expect(run.phase == "calling", f"{key} starts executions though it is {run.phase}")
+        for child in data["children"]:
+            place = (*key, child["item"])
+            self._expect(place not in self.children, f"{place} has a second child")
+            self.children[place] = Child(child["execution_id"], data.get("awaited", True))
+
+    def _child_concluded(self, data: dict[str, Any], at: float) -> None:
+        key = data["node"], data["run"]
+        self._expect(self._running(key).phase == "calling", f"{key} does not call")
+        child = self.children.get((*key, data["item"]))
+        if child is None:
+            self._expect(not data["child"] and data["status"] in {"refused", "timeout"}, f"{key}: a child of no one")
+            return
+        self._expect(data["child"] == child.execution, f"{key}: item {data['item']} has another child")
+        self._expect(child.awaited and not child.concluded, f"{key}: item {data['item']} concludes again")
+        child.concluded = data["status"]
+
     def _node_completed(self, data: dict[str, Any], at: float) -> None:
         key = data["node"], data["run"]
         run = self.runs.get(key)
@@ -212,6 +247,10 @@ class History:
         if run.phase == "waiting":
             wanted = float(self._nodes[key[0]]["parameters"]["seconds"])
             self.waits.append(Waited(self.execution, key[0], wanted, at - run.since))
+        left = [
+            each for place, each in self.children.items() if place[:2] == key and each.awaited and not each.concluded
+        ]
+        self._expect(not left, f"{key} completes without its children {left[:3]}")
         self._expect(not run.retry, f"{key} completes with items that were to be tried again")
         run.phase = "completed"
         run.flying = set()
