@@ -42,6 +42,16 @@ class OutgoingCommand(msgspec.Struct, frozen=True, omit_defaults=True):
     command: Any
 
 
+class Resent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """In the place of a command: one that was recorded before, as it stands on the wire. `outside`: its fields that are
+    stored outside (name → blob id)."""
+
+    type: str
+    tv: int
+    data: Any
+    outside: dict[str, str] = {}
+
+
 class Decision(msgspec.Struct, frozen=True):
     """Events to record, the state after them, and what the owner does once they are accepted."""
 

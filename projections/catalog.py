@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from projections.credentials import projection as credentials
+from projections.dead_letters import projection as dead_letters
 from projections.executions import projection as executions
 from projections.facts import Commit
 from projections.node_executions import projection as node_executions
@@ -44,6 +45,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("workflow_versions", "workflow", "aggregates", workflow_versions),
         _projection("webhooks", "workflow", "aggregates", webhooks),
         _projection("credentials", "credential", "aggregates", credentials),
+        _projection("dead_letters", "letter", "aggregates", dead_letters),
         _projection("schedules", "schedule", "aggregates", schedules),
         _projection("executions", "execution", "executions", executions),
         _projection("node_executions", "execution", "executions", node_executions),

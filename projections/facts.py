@@ -193,6 +193,36 @@ class WorkspaceCreated(msgspec.Struct, frozen=True):
     at: int
 
 
+class LetterRecorded(msgspec.Struct, frozen=True):
+    topic: str
+    partition: int
+    offset: int
+    code: str
+    reason: str
+    at: int
+    excerpt: str = ""
+    command: str = ""
+    stream: str = ""
+    body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class LetterReviewed(msgspec.Struct, frozen=True):
+    at: int
+
+
+class LetterRedriven(msgspec.Struct, frozen=True):
+    at: int
+    number: int
+    stream: str
+    by: str = ""
+
+
+class LetterDiscarded(msgspec.Struct, frozen=True):
+    at: int
+    by: str = ""
+    reason: str = ""
+
+
 class ShareSet(msgspec.Struct, frozen=True):
     weight: float = 1.0
     concurrent: int | None = None
@@ -313,6 +343,10 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "workspace.share_set": ShareSet,
     "workspace.api_key_added": ApiKeyAdded,
     "workspace.api_key_revoked": ApiKeyRevoked,
+    "dead_letter.recorded": LetterRecorded,
+    "dead_letter.reviewed": LetterReviewed,
+    "dead_letter.redriven": LetterRedriven,
+    "dead_letter.discarded": LetterDiscarded,
     "credential.created": CredentialCreated,
     "credential.updated": CredentialUpdated,
     "credential.deleted": CredentialDeleted,

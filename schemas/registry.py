@@ -15,7 +15,9 @@ import msgspec
 
 from domain.credential import commands as credential_commands
 from domain.credential import events as credential
-from domain.decision import OutgoingCommand
+from domain.dead_letter import commands as dead_letter_commands
+from domain.dead_letter import events as dead_letter
+from domain.decision import OutgoingCommand, Resent
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
 from domain.limit import commands as limit_commands
@@ -27,7 +29,7 @@ from domain.workflow import events as workflow
 from domain.workspace import commands as workspace_commands
 from domain.workspace import events as workspace
 from schemas.codec import Codec, Entry
-from schemas.envelope import CommandRecord, CommitRecord, EventRecord, SentCommand
+from schemas.envelope import CommandRecord, CommitRecord, EventRecord, SentCommand, encode
 from schemas.errors import UnknownRecord
 from schemas.payloads import NO_BLOBS, SPILL_OVER, Spill
 
@@ -76,6 +78,10 @@ EVENTS = Codec(
         Entry("workflow.activated", workflow.WorkflowActivated),
         Entry("workflow.deactivated", workflow.WorkflowDeactivated),
         Entry("workflow.archived", workflow.WorkflowArchived),
+        Entry("dead_letter.recorded", dead_letter.LetterRecorded),
+        Entry("dead_letter.reviewed", dead_letter.LetterReviewed),
+        Entry("dead_letter.redriven", dead_letter.LetterRedriven),
+        Entry("dead_letter.discarded", dead_letter.LetterDiscarded),
         Entry("limit.slot_given", limit.SlotGiven),
         Entry("limit.slot_awaited", limit.SlotAwaited),
         Entry("limit.slot_refused", limit.SlotRefused),
@@ -126,6 +132,9 @@ COMMANDS = Codec(
         Entry("workflow.activate", workflow_commands.ActivateWorkflow),
         Entry("workflow.deactivate", workflow_commands.DeactivateWorkflow),
         Entry("workflow.archive", workflow_commands.ArchiveWorkflow),
+        Entry("dead_letter.record", dead_letter_commands.RecordLetter),
+        Entry("dead_letter.redrive", dead_letter_commands.RedriveLetter),
+        Entry("dead_letter.discard", dead_letter_commands.DiscardLetter),
         Entry("limit.request_slot", limit_commands.RequestSlot),
         Entry("limit.release_slot", limit_commands.ReleaseSlot),
         Entry("workspace.set_share", workspace_commands.SetShare),
@@ -205,8 +214,15 @@ def command_record(
 
 def sent_command(outgoing: OutgoingCommand, *, spill: Spill | None = None, over: int = SPILL_OVER) -> SentCommand:
     """The record, inside a commit, of a command for another stream (rule 13)."""
-    name, version, data, blobs = COMMANDS.encode(outgoing.command, spill, over)
+    command = outgoing.command
+    if isinstance(command, Resent):
+        return SentCommand(outgoing.id, command.type, outgoing.stream, _raw(command.data), command.tv, command.outside)
+    name, version, data, blobs = COMMANDS.encode(command, spill, over)
     return SentCommand(outgoing.id, name, outgoing.stream, data, version, blobs)
+
+
+def _raw(data: Any) -> msgspec.Raw:
+    return msgspec.Raw(encode(data))
 
 
 def decode_command_data(record: CommandRecord | SentCommand, blobs: Mapping[str, bytes] = NO_BLOBS) -> Any:

@@ -11,7 +11,17 @@ from services.api.edge import REQUEST_ID, Edge
 from services.api.openapi import describe_api
 from services.api.parts import Parts
 from services.api.problems import PROBLEM_JSON, Problem, of_failure
-from services.api.routes import credentials, executions, installation, node_types, oauth2, page, schedules, workflows
+from services.api.routes import (
+    credentials,
+    dead_letters,
+    executions,
+    installation,
+    node_types,
+    oauth2,
+    page,
+    schedules,
+    workflows,
+)
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _DETAILS = {404: "There is nothing at this address.", 405: "This address does not answer this method."}
@@ -36,6 +46,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.include_router(executions.make_router(parts), prefix="/api/v1")
     app.include_router(credentials.make_router(parts), prefix="/api/v1")
     app.include_router(credentials.make_type_router(), prefix="/api/v1")
+    app.include_router(dead_letters.make_router(parts), prefix="/api/v1")
     app.include_router(oauth2.make_router(parts))
     app.include_router(schedules.make_router(parts), prefix="/api/v1")
     app.include_router(node_types.make_router(), prefix="/api/v1")

@@ -33,6 +33,7 @@ _NOT_FOUND = frozenset(
         "execution_not_found",
         "schedule_not_found",
         "backfill_not_found",
+        "letter_not_found",
         "not_found",
     )
 )

@@ -15,6 +15,9 @@ from infra.log.port import Topic
 from infra.postgres.pool import CONNECTION_LOST, Pool
 from projections.credentials import queries as credentials
 from projections.credentials.queries import CredentialRow, PossibleUse
+from projections.dead_letters import queries as dead_letters
+from projections.dead_letters.queries import DeadLetterRow
+from projections.dead_letters.queries import Filter as DeadLetterFilter
 from projections.executions import queries as executions
 from projections.executions.queries import ExecutionRow, ExecutionSummary
 from projections.node_executions import queries as node_executions
@@ -100,6 +103,26 @@ class Reads:
     async def webhooks(self, workspace: str, workflow_id: str) -> list[WebhookRow]:
         """The endpoints that answer now."""
         return [row for row in await webhooks.list_webhooks(self.pool, workspace, workflow_id) if row.active]
+
+    async def dead_letter(self, workspace: str, letter_id: str, *, operator: bool) -> DeadLetterRow | None:
+        return await dead_letters.get_dead_letter(self.pool, workspace, letter_id, operator=operator)
+
+    async def dead_letters(
+        self,
+        workspace: str,
+        wanted: DeadLetterFilter,
+        *,
+        limit: int,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[DeadLetterRow]:
+        return await dead_letters.list_dead_letters(self.pool, workspace, wanted, limit=limit, before=before)
+
+    async def count_dead_letters(self, workspace: str, wanted: DeadLetterFilter) -> int:
+        return await dead_letters.count_dead_letters(self.pool, workspace, wanted)
+
+    async def dead_letter_body(self, row: DeadLetterRow) -> str | None:
+        """What was in it, as JSON."""
+        return (await self.whole(row.workspace_id or "", [row.body]))[0]
 
     async def credential(self, workspace: str, credential_id: str) -> CredentialRow | None:
         return await credentials.get_credential(self.pool, workspace, credential_id)

@@ -6,6 +6,7 @@ import typer
 
 from services.cli import (
     administration,
+    dead_letters,
     executions,
     feed,
     keys,
@@ -33,6 +34,7 @@ app.add_typer(executions.app, name="executions")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(nodes.app, name="nodes")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(workspaces.app, name="workspaces")
 executions.register(app)
 

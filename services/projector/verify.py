@@ -12,7 +12,7 @@ import asyncpg
 
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
-from services.projector import verify_schedules
+from services.projector import verify_dead_letters, verify_schedules
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
 
 Progress = Callable[[int, int], None]
@@ -51,6 +51,7 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
                         "last_used_at": "time", "last_test": "json", "created_at": "time", "updated_at": "time",
                         "fingerprint": "", "stream_version": ""}),
     **verify_schedules.COLUMNS,
+    **verify_dead_letters.COLUMNS,
 }  # fmt: skip
 
 

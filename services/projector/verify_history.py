@@ -9,6 +9,7 @@ from typing import Any
 
 from services.projector import verify_schedules
 from services.projector.verify_credentials import fold_credential
+from services.projector.verify_dead_letters import fold_letter
 from services.projector.verify_values import Report, Row, digest, shown
 
 __all__ = ["AggregateHistory", "ExecutionHistory", "PartitionHistory", "Report", "Row", "digest", "shown"]
@@ -232,6 +233,7 @@ class AggregateHistory:
         }  # fmt: skip
         self._credentials: dict[tuple[Any, ...], Row] = {}
         self.tables["credentials"] = self._credentials
+        self.tables["dead_letters"] = {}
         self._schedules = verify_schedules.ScheduleHistory(self.tables)
 
     def fold(self, commit: Row) -> None:
@@ -243,7 +245,10 @@ class AggregateHistory:
                 self._workflow(commit, key, commit["version"] + place, event)
             elif kind == "credential":
                 fold_credential(self._credentials, commit, key, commit["version"] + place, event, self._report)
-            elif kind == "schedule" and not self._schedules.fold(commit, key, commit["version"] + place, event):
+            elif (
+                kind == "letter"
+                and not fold_letter(self.tables["dead_letters"], commit, key, commit["version"] + place, event)
+            ) or (kind == "schedule" and not self._schedules.fold(commit, key, commit["version"] + place, event)):
                 where = f"{commit['stream']} version {commit['version'] + place}"
                 self._report("transition", where, f"{event['type']} follows nothing")
 

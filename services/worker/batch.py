@@ -10,6 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
+from domain.dead_letter.decider import STREAM as LETTER
 from domain.decision import Decision, Outcome, rejected
 from domain.execution.commands import GrantSlot, StartExecution
 from domain.execution.endings import refused
@@ -23,7 +26,7 @@ from schemas.envelope import Answers, CommandRecord, SentCommand, decode_command
 from schemas.errors import SchemaError
 from services.worker.clock import OwnerClock, wall_ms
 from services.worker.commits import CommitEncoder, CommitTooLarge
-from services.worker.dead_letters import dead_letter
+from services.worker.dead_letters import dead_letter, recorded
 from services.worker.lanes import EXECUTION, Entry, Lane
 from services.worker.memory import PartitionMemory
 from services.worker.recovery import find_blobs
@@ -300,6 +303,9 @@ class Batch:
             with suppress(SchemaError):
                 wanted = registry.decode_command_bare(command)
                 decision = self._undecided(wanted, entry, command, decision)
+        if not stream.startswith(LETTER):  # a letter that cannot be recorded is on the topic of dead letters
+            told = recorded(record, command, code, reason, self._clock.now())
+            decision = replace(decision, commands=[*decision.commands, told])
         why = _Why(
             command.workspace if command else "",
             command.id if command else "",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from domain.credential import decider as credential_decider
+from domain.dead_letter import decider as dead_letter_decider
 from domain.decision import Decision, Outcome
 from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
@@ -353,6 +354,7 @@ class ExecutionLane:
 
 _AGGREGATES: dict[str, Any] = {
     "credential-": credential_decider,
+    "letter-": dead_letter_decider,
     "schedule-": schedule_decider,
     "limit-": limit_decider,
     "workflow-": workflow_decider,

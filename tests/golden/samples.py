@@ -8,6 +8,8 @@ from typing import Any
 
 from domain.credential import commands as cc
 from domain.credential import events as ce
+from domain.dead_letter import commands as dc
+from domain.dead_letter import events as de
 from domain.decision import OutgoingCommand, Outcome
 from domain.effects import EffectError, ItemResult
 from domain.execution import commands as ec
@@ -114,6 +116,13 @@ EVENTS: list[Any] = [
     se.ApiKeyAdded(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     se.ApiKeyRevoked(key_id=KEY, at=AT),
     se.ShareSet(at=AT, weight=2.5, concurrent=10),
+    de.LetterRecorded(
+        topic="linkflow.execution-commands", partition=3, offset=7, code="malformed_record", reason="no items", at=AT,
+        excerpt="{", command="execution.start", tv=1, stream=f"execution-{EXECUTION}", body={"x": [1]}, outside={"items": "b1"},
+    ),
+    de.LetterReviewed(at=AT),
+    de.LetterRedriven(at=AT, number=1, stream=f"execution-{EXECUTION}", by="key:1"),
+    de.LetterDiscarded(at=AT, by="key:1", reason="old"),
     le.SlotGiven(execution_id=EXECUTION, key="customer 7", size=3),
     le.SlotAwaited(execution_id=EXECUTION, key="customer 7", size=3, priority="high"),
     le.SlotRefused(execution_id=EXECUTION, key="customer 7"),
@@ -217,6 +226,12 @@ COMMANDS: list[Any] = [
     hc.StartBackfill(backfill_id=KEY, since=AT - 86_400_000, until=AT, at=AT, per_minute=30, fingerprint="f4"),
     hc.CancelBackfill(backfill_id=KEY, at=AT),
     sc.SetShare(at=AT, weight=2.5, concurrent=10),
+    dc.RecordLetter(
+        topic="linkflow.execution-commands", partition=3, offset=7, code="malformed_record", reason="no items", at=AT,
+        excerpt="{", command="execution.start", tv=1, stream=f"execution-{EXECUTION}", body={"x": [1]}, outside={"items": "b1"},
+    ),
+    dc.RedriveLetter(at=AT, by="key:1"),
+    dc.DiscardLetter(at=AT, by="key:1", reason="old"),
     lc.RequestSlot(execution_id=EXECUTION, key="customer 7", size=3, priority="high", when_full="skip"),
     lc.ReleaseSlot(execution_id=EXECUTION, key="customer 7"),
     ec.GrantSlot(stream=SLOT.stream, key=SLOT.key),

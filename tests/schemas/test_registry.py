@@ -7,6 +7,8 @@ import pytest
 
 from domain.credential.commands import CredentialCommand
 from domain.credential.events import CredentialEvent
+from domain.dead_letter.commands import DiscardLetter, RecordLetter, RedriveLetter
+from domain.dead_letter.events import LetterEvent
 from domain.decision import OutgoingCommand
 from domain.execution.commands import ExecutionCommand
 from domain.execution.events import ExecutionEvent, NodeCompleted, ResponseGiven
@@ -40,9 +42,18 @@ def raw(text: str) -> msgspec.Raw:
 
 
 def test_every_event_and_command_is_registered() -> None:
-    all_events = (ExecutionEvent, LimitEvent, ScheduleEvent, WorkflowEvent, WorkspaceEvent, CredentialEvent)
+    all_events = (
+        ExecutionEvent,
+        LetterEvent,
+        LimitEvent,
+        ScheduleEvent,
+        WorkflowEvent,
+        WorkspaceEvent,
+        CredentialEvent,
+    )
     all_commands = (
         ExecutionCommand,
+        RecordLetter | RedriveLetter | DiscardLetter,
         LimitCommand,
         ScheduleCommand,
         WorkflowCommand,
@@ -59,6 +70,7 @@ def test_names_say_the_aggregate_and_are_no_commands_and_events_at_once() -> Non
     names = [*EVENTS.entries, *COMMANDS.entries]
     assert len(set(names)) == len(names)
     assert {name.split(".")[0] for name in names} == {
+        "dead_letter",
         "execution",
         "limit",
         "workflow",
