@@ -40,7 +40,8 @@ class HttpAuth:
     basic and digest take the fields `user` and `password`, oauth2 the token that was got for the credential, custom
     the objects `headers` and `query`. `hosts`: the only hosts that may see it (`api.example.com`, `*.example.com`);
     empty: those of the field `allowed_hosts`, and all where that is empty. `service`: an address that requests begin
-    with and the field that may hold another one to be used in its place; no other address may see the credential then.
+    with, and what is used in its place: the field that may hold another one, or an address with `{field}` in it; no
+    other address may see the credential then.
     """
 
     headers: Mapping[str, str] | None = None

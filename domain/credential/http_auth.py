@@ -6,7 +6,7 @@ Called by effect interpreters alone: fields hold secrets, and so does what comes
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -53,7 +53,10 @@ def moved(url: str, auth: HttpAuth, fields: Mapping[str, str]) -> str:
     if auth.service is None:
         return url
     usual, field = auth.service
-    named = fields.get(field, "").rstrip("/")
+    if "{" in field:
+        named = filled(field, {name: quote(value, safe=":") for name, value in fields.items()})
+    else:
+        named = fields.get(field, "").rstrip("/")
     if named and (url == named or url.startswith(named + "/")):
         return url  # the next page, as the service itself spells its address
     if not (url == usual or url.startswith(usual + "/")):

@@ -11,7 +11,7 @@ from domain.integrations.errors import UNEXPECTED, failure_in, provider_code
 from domain.integrations.pages import DEFAULT_LIMIT, LIMIT, MOST_ITEMS
 from domain.integrations.paging import first_page, together
 from domain.integrations.requests import holes, http_request
-from domain.integrations.shape import Integration, Operation, Request
+from domain.integrations.shape import ITEM, Integration, Operation, Request
 from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import Effects, NodeType, Variant
 from domain.nodes.parameters import Parameter, Parameters
@@ -123,7 +123,7 @@ def _bind(integration: Integration, parameters: Parameters) -> Effects:
     def request(scope: Scope) -> Effect:
         values = {name: evaluate(scope) for name, evaluate in evaluators.items()}
         if not isinstance(operation.request, Request):
-            return operation.request(values, credential)
+            return operation.request({**values, ITEM: scope.items[scope.item_index]}, credential)
         described = http_request(integration, operation, values, credential)
         if operation.pages is None or limit is None:
             return described

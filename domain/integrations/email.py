@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from domain.credential.credential_type import CredentialField, CredentialType
 from domain.effects import Attachment, CredentialRef, SendMail
+from domain.execution.events import Item
 from domain.integrations.servers import CA, HOST, PASSWORD, USER, port, tls, tried_by
-from domain.integrations.shape import Integration, Operation, Values, local
+from domain.integrations.shape import ITEM, Integration, Operation, Values, local
+from domain.nodes.binary import find_binary
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 from domain.nodes.node_type import MAIN, Example
 
@@ -68,7 +70,7 @@ def _send(values: Values, credential: CredentialRef | None) -> SendMail:
         bcc=bcc,
         reply_to=_one_address(values["reply_to"], "reply_to"),
         headers={_name(name): _line(str(value), "headers") for name, value in values["headers"].items()},
-        attachments=_attachments(values["attachments"]),
+        attachments=_attachments(values["attachments"], values[ITEM]),
         credential=credential,
     )
 
@@ -119,13 +121,19 @@ def _quoted(shown: str) -> str:
     return f'"{plain}"'
 
 
-def _attachments(given: Sequence[Any]) -> list[Attachment]:
+def _attachments(given: Sequence[Any], item: Item) -> list[Attachment]:
+    """Files of the item by their names, and files that are spelled out."""
     made = []
     size = 0
     for index, each in enumerate(given):
         where = f"attachments[{index}]"
+        if isinstance(each, str):
+            file = find_binary(item, each)
+            size += len(file["data"])
+            made.append(Attachment(file["file_name"], file["data"], file["mime_type"]))
+            continue
         if not isinstance(each, dict) or not isinstance(each.get("content"), str):
-            raise _bad(where, "must be an object with filename and content (Base64)")
+            raise _bad(where, "must be the name of a file of the item, or an object with filename and content (Base64)")
         size += len(each["content"])
         try:
             b64decode(each["content"], validate=True)
@@ -161,7 +169,8 @@ OPERATIONS = (
             local(
                 "attachments",
                 "list",
-                docs="Files: objects with filename, content (in Base64) and content_type.",
+                docs="Names of files of the item (such as data), or objects with filename, content (in Base64) and "
+                "content_type.",
                 default=[],
             ),
             local("headers", "object", docs="Further headers.", default={}),

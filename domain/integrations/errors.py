@@ -64,7 +64,7 @@ class Errors:
     the answer, the first that holds something counts. `codes`: the provider's own codes that mean one of ours.
     `remaining`: a header that is 0 where a refusal (403) means too many requests. `limited`: words in the message of
     such a refusal. `reset`: headers that say when to come again: seconds, a date, a duration such as `6m0s`, or
-    seconds since 1970.
+    seconds since 1970; `reset_in`: the place in the answer that says it in seconds.
     """
 
     ok: str = ""
@@ -74,6 +74,7 @@ class Errors:
     remaining: str = ""
     limited: str = ""
     reset: tuple[str, ...] = ("retry-after",)
+    reset_in: str = ""
 
 
 def failure_in(errors: Errors, provider: str, status: int, headers: Mapping[str, str], body: Any) -> NodeFailure | None:
@@ -87,7 +88,7 @@ def failure_in(errors: Errors, provider: str, status: int, headers: Mapping[str,
         code,
         _message(errors, provider, status, body, said),
         retriable=code in _RETRIABLE,
-        retry_after_seconds=_wait(errors, headers) if code in _RETRIABLE else None,
+        retry_after_seconds=_wait(errors, headers, body) if code in _RETRIABLE else None,
     )
 
 
@@ -137,8 +138,11 @@ def _first_text(body: Any, places: Sequence[str]) -> str:
     return ""
 
 
-def _wait(errors: Errors, headers: Mapping[str, str]) -> float | None:
-    """Seconds until the provider wants to be asked again: the first of its headers that says so."""
+def _wait(errors: Errors, headers: Mapping[str, str], body: Any) -> float | None:
+    """Seconds until the provider wants to be asked again: as its answer says, else the first of its headers."""
+    told = at(body, errors.reset_in) if errors.reset_in else None
+    if isinstance(told, int | float):
+        return min(max(float(told), 0.0), _LONGEST_WAIT)
     for name in errors.reset:
         text = headers.get(name, "").strip()
         seconds = _seconds(text, headers.get("date", "")) if text else None

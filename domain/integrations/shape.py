@@ -13,7 +13,7 @@ nested in the body; what is not given is not sent.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from domain.credential.credential_type import CredentialType
 from domain.effects import CredentialRef, Effect, EffectClass
@@ -61,7 +61,9 @@ class Request:
 
 
 Values = Mapping[str, Any]
-"""The evaluated parameters of one item, by name; those not given have their defaults."""
+"""The evaluated parameters of one item, by name; those not given have their defaults. Under ITEM: the item itself."""
+
+ITEM: Final = "$item"
 
 Plan = Callable[[Values, CredentialRef | None], Effect]
 """The effect of an operation that is no HTTP request. Raises NodeFailure for values that cannot be meant."""

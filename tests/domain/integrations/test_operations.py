@@ -9,7 +9,18 @@ from domain.execution.events import RetryScheduled
 from domain.integrations.registry import INTEGRATIONS
 from domain.integrations.shape import Integration, Operation
 from domain.nodes.http_pages import next_page
-from tests.domain.integrations import cases_email, cases_github, cases_openai, cases_postgres, cases_redis, cases_slack
+from tests.domain.integrations import (
+    cases_chat,
+    cases_email,
+    cases_forms,
+    cases_github,
+    cases_gitlab,
+    cases_openai,
+    cases_postgres,
+    cases_redis,
+    cases_slack,
+    cases_tables,
+)
 from tests.domain.integrations.table import Case, conclude, effect_of, run_case
 from tests.support.executions import NOW
 
@@ -20,6 +31,14 @@ CASES: dict[str, tuple[Case, ...]] = {
     "postgres": cases_postgres.CASES,
     "redis": cases_redis.CASES,
     "email": cases_email.CASES,
+    "discord": cases_chat.DISCORD,
+    "telegram": cases_chat.TELEGRAM,
+    "gitlab": cases_gitlab.CASES,
+    "notion": cases_tables.NOTION,
+    "airtable": cases_tables.AIRTABLE,
+    "hubspot": cases_tables.HUBSPOT,
+    "stripe": cases_forms.STRIPE,
+    "twilio": cases_forms.TWILIO,
 }
 TABLE = [
     pytest.param(type_, case, id=f"{type_}-{case.operation}-{number}")

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from domain.effects import Attachment, ItemResult
 from domain.errors import InvalidDocument
-from tests.domain.integrations.table import selects, started
+from domain.execution.commands import StartExecution
+from tests.domain.integrations.table import CREDENTIAL, selects, started
+from tests.support.executions import EXECUTION, NOW, Run, node, workflow
 
 WHERE = [{"column": "id", "value": 1}]
 MAIL = {"to": "ada@example.com", "subject": "s", "text": "t"}
@@ -39,7 +42,7 @@ MAIL = {"to": "ada@example.com", "subject": "s", "text": "t"}
         ("email", "send", {**MAIL, "headers": {"X A": "b"}}, "cannot set"),
         ("email", "send", {**MAIL, "headers": {"Message-ID": "<a@b>"}}, "cannot set"),
         ("email", "send", {"to": "a@b.example", "subject": "s"}, "text, html or both"),
-        ("email", "send", {**MAIL, "attachments": ["x"]}, "filename and content"),
+        ("email", "send", {**MAIL, "attachments": [7]}, "filename and content"),
         ("email", "send", {**MAIL, "attachments": [{"content": "%"}]}, "Base64"),
         ("email", "send", {**MAIL, "attachments": [{"content": "A" * 10_000_004}]}, "bytes"),
     ],
@@ -63,3 +66,23 @@ def test_an_operator_is_one_of_the_known(operator: str) -> None:
     else:
         with pytest.raises(InvalidDocument, match="must be one of"):
             started("postgres", parameters, {})
+
+
+def test_files_of_the_item_are_attached() -> None:
+    file = {"data": "SGFsbG8=", "mime_type": "text/plain", "file_name": "a.txt", "size": 5}
+    parameters = {"operation": "send", **MAIL, "attachments": ["data"]}
+    nodes = [node("start", "manual"), node("x", "email", parameters, credentials=CREDENTIAL, on_error="continue")]
+    run = Run(workflow(nodes, "start -> x"))
+    start = StartExecution(
+        execution_id=EXECUTION,
+        workflow_id="w",
+        workflow_version=1,
+        trigger_node="start",
+        trigger_type="manual",
+        items=[{"json": {}, "binary": {"data": file}}, {"json": {}}],
+        queued_at=NOW,
+    )
+    (effect,) = run.do(start).attempt("x").effects
+    assert effect.attachments == [Attachment("a.txt", "SGFsbG8=", "text/plain")]
+    run.conclude("x", [ItemResult(index=0, value={"message_id": "<a@b>", "accepted": [], "refused": {}})])
+    assert run.output[1]["json"]["error"]["code"] == "missing_binary"

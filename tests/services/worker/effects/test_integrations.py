@@ -91,16 +91,18 @@ async def test_no_secret_comes_back(
 ) -> None:
     assert integration.credential is not None
     monkeypatch.setattr(http_auth, "check_host", lambda *_: None)  # the server here is not the service's
-    monkeypatch.setattr(http_auth, "moved", lambda url, *_: url)
     type_ = integration.credential.name
     client = await client_with(type_)
     tls: ssl.SSLContext | None = authority().server(tmp_path, "other.example") if what == "tls" else None
+    moved = http_auth.moved
     async with serve_raw(ANSWERS.get(what, ok), tls) as server:
+        monkeypatch.setattr(http_auth, "moved", lambda *given: server.url + urlsplit(moved(*given)).path)
         case = next(each for each in CASES[integration.type] if each.failure is None)
         run = run_case(integration.type, case)
         (effect,) = run.attempt("x").effects
         assert not holds_secret(msgspec.to_builtins(effect))
-        result = await client.perform(at(server, effect, type_), CONTEXT)
+        effect = msgspec.structs.replace(effect, credential=CredentialRef("c", [type_]), timeout_seconds=0.7)
+        result = await client.perform(effect, CONTEXT)
         await client.close()
     if what == "tls":
         assert isinstance(result, EffectError)
@@ -180,7 +182,7 @@ async def test_a_credential_is_shown_to_its_own_service_only() -> None:
             result = await client.perform(request, CONTEXT)
             await client.close()
             assert isinstance(result, EffectError)
-            assert result.code == "credential_host_refused", integration.type
+            assert result.code == "credential_host_refused", (integration.type, result)
         assert server.asked == []
 
 
