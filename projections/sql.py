@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 
 _NAME = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
 
@@ -24,3 +25,26 @@ def parse_queries(text: str) -> Mapping[str, str]:
 def load_queries(package: str) -> Mapping[str, str]:
     """The named queries of `package`'s queries.sql."""
     return parse_queries(read_sql(package, "queries.sql"))
+
+
+class Conditions:
+    """The conditions of a query that its caller chooses, with their arguments in order."""
+
+    def __init__(self) -> None:
+        self.arguments: list[Any] = []
+        self._texts: list[str] = []
+
+    def add(self, condition: str, *values: Any) -> None:
+        """`condition` has `{}` where the places of `values` belong."""
+        begin = len(self.arguments) + 1
+        self._texts.append(condition.format(*(f"${begin + place}" for place in range(len(values)))))
+        self.arguments.extend(values)
+
+    @property
+    def text(self) -> str:
+        return " AND ".join(self._texts)
+
+    @property
+    def next(self) -> str:
+        """The place of an argument that follows."""
+        return f"${len(self.arguments) + 1}"

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from projections.connection import Connection, Row, as_uuid
-from projections.sql import load_queries
+from projections.sql import Conditions, load_queries
 
 _SQL = load_queries(__package__)
 
@@ -91,14 +91,8 @@ async def list_executions(
     before: tuple[datetime, str] | None = None,
 ) -> list[ExecutionSummary]:
     """Newest first by (queued_at, id); `since` ≤ queued_at < `until`; `before`: (queued_at, id) of the last one."""
-    arguments: list[Any] = []
-    filters: list[str] = []
-
-    def where(condition: str, *values: Any) -> None:
-        numbers = range(len(arguments) + 1, len(arguments) + len(values) + 1)
-        filters.append(condition.format(*(f"${number}" for number in numbers)))
-        arguments.extend(values)
-
+    conditions = Conditions()
+    where = conditions.add
     ids = [as_uuid(text) for text in (workspace_id, workflow_id, before and before[1]) if text is not None]
     if None in ids:
         return []
@@ -115,8 +109,8 @@ async def list_executions(
         where("(queued_at, id) < ({}, {})", before[0], as_uuid(before[1]))
         # Said twice, because only this one lets the planner leave later months out.
         where("queued_at <= {}", before[0])
-    query = _SQL["list_executions"].format(filters=" AND ".join(filters), limit=f"${len(arguments) + 1}")
-    return [ExecutionSummary(**_shared(row)) for row in await connection.fetch(query, *arguments, limit)]
+    query = _SQL["list_executions"].format(filters=conditions.text, limit=conditions.next)
+    return [ExecutionSummary(**_shared(row)) for row in await connection.fetch(query, *conditions.arguments, limit)]
 
 
 def _shared(row: Row) -> dict[str, Any]:

@@ -16,3 +16,9 @@ FROM executions
 WHERE {filters}
 ORDER BY queued_at DESC, id DESC
 LIMIT {limit};
+
+-- name: find_failures
+SELECT id::text, queued_at FROM executions
+WHERE {filters} AND NOT EXISTS (SELECT FROM executions again WHERE again.retry_of = executions.id)
+ORDER BY queued_at, id
+LIMIT {limit};

@@ -19,6 +19,7 @@ from services.api.routes import (
     node_types,
     oauth2,
     page,
+    repair,
     schedules,
     workflows,
 )
@@ -43,6 +44,7 @@ def make_framework(parts: Parts) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.include_router(workflows.make_router(parts), prefix="/api/v1")
+    app.include_router(repair.make_router(parts), prefix="/api/v1")
     app.include_router(executions.make_router(parts), prefix="/api/v1")
     app.include_router(credentials.make_router(parts), prefix="/api/v1")
     app.include_router(credentials.make_type_router(), prefix="/api/v1")

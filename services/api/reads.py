@@ -19,6 +19,7 @@ from projections.dead_letters import queries as dead_letters
 from projections.dead_letters.queries import DeadLetterRow
 from projections.dead_letters.queries import Filter as DeadLetterFilter
 from projections.executions import queries as executions
+from projections.executions.failures import FailureFilter, find_failures
 from projections.executions.queries import ExecutionRow, ExecutionSummary
 from projections.node_executions import queries as node_executions
 from projections.node_executions.queries import NodeExecutionRow, NodeLogsRow
@@ -175,6 +176,12 @@ class Reads:
     async def fingerprint(self, workspace: str, execution_id: str) -> str | None:
         """The fingerprint of the request that made this execution; None: not (yet) in the read model."""
         return await executions.find_fingerprint(self.pool, workspace, execution_id)
+
+    async def failures(
+        self, workspace: str, wanted: FailureFilter, *, limit: int, after: tuple[datetime, str] | None
+    ) -> list[tuple[datetime, str]]:
+        """(queued_at, id) of what failed and was not run again, oldest first."""
+        return await find_failures(self.pool, workspace, wanted, limit=limit, after=after)
 
     async def repeats(self, workspace: str, execution_id: str) -> list[str]:
         """The executions that repeat this one, or go on with it."""

@@ -1,6 +1,7 @@
 """`linkflow executions` and `linkflow execute`: over the HTTP API, as any client would."""
 
 import json
+import time
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -152,6 +153,45 @@ def retry(
     """Run it again with the same input, as a new execution: from its start, or from where it failed."""
     body = {"from": begin, "version": int(version) if version.isdecimal() else version}
     _accepted(request("POST", f"/api/v1/executions/{segment(execution_id)}/retry", body=body), execution_id, as_json)
+
+
+@app.command("repair")
+def repair(
+    workflow: Annotated[str | None, typer.Option(help="Of this workflow.")] = None,
+    code: Annotated[str | None, typer.Option(help="That failed with this error code.")] = None,
+    node: Annotated[str | None, typer.Option(help="That failed in this node.")] = None,
+    since: Annotated[str | None, typer.Option("--from-time", help="Queued at or after (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option("--to-time", help="Queued before (ISO 8601).")] = None,
+    begin: Annotated[str, typer.Option("--from", help="failed_node (goes on there), or start.")] = "failed_node",
+    version: Annotated[str, typer.Option(help="newest, same, or a number.")] = "newest",
+    per_second: Annotated[float, typer.Option(min=0.01, help="So many a second at most.")] = 20,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this they are only counted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run again whatever failed for one reason and was not run again yet. Broken off, it goes on where it was."""
+    body: dict[str, Any] = {
+        "workflow_id": workflow, "error_code": code, "node_id": node, "queued_from": since, "queued_to": until,
+        "from": begin, "version": int(version) if version.isdecimal() else version, "dry_run": not yes,
+        "limit": max(1, min(100, int(per_second))),
+    }  # fmt: skip
+    items: list[Any] = []
+    while True:
+        answer = request("POST", "/api/v1/executions/retry", body=body)
+        if not yes:
+            break
+        items += answer["items"]
+        body["cursor"] = answer["next_cursor"]
+        if body["cursor"] is None:
+            break
+        time.sleep(len(answer["items"]) / per_second)
+    if as_json:
+        print_json({**answer, "items": items})
+        return
+    if not yes:
+        console().print(f"{answer['found']}{' or more' if answer['more'] else ''} to run again: --yes", markup=False)
+        return
+    columns = ["execution", "run again as", "why not"]
+    print_table(columns, [[each["execution_id"], each["retried_as"], each["code"]] for each in items], empty="nothing")
 
 
 @app.command("verdict")

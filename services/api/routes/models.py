@@ -123,6 +123,21 @@ class Execution(ExecutionSummary):
     node_executions: list[NodeExecution]
 
 
+class Repaired(BaseModel):
+    execution_id: str
+    retried_as: str | None = Field(description="The new execution; null: it cannot be run again, `code` says why.")
+    code: str | None
+    detail: str | None
+
+
+class Repair(BaseModel):
+    dry_run: bool
+    found: int = Field(description="Dry run: how many there are (at most 10,000 are counted); else: of this page.")
+    more: bool
+    items: list[Repaired]
+    next_cursor: str | None
+
+
 class ExecutionPage(BaseModel):
     items: list[ExecutionSummary]
     next_cursor: str | None
