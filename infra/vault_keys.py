@@ -1,15 +1,15 @@
 """Where the keys that wrap secrets are kept, and how a new one comes in while processes run.
 
-LINKFLOW_SECRET_KEY with LINKFLOW_OLD_SECRET_KEYS (comma-separated), else DATA/secret-key with DATA/old-secret-keys (one
-a line), all in base64. With files a new key is there for every process at once: they look at the files when they seal,
-and when they meet a key that they do not know. With variables: set the new key, add the present one to the old ones,
-restart.
+LINKFLOW_SECRET_KEY seals where it is set, else DATA/credential-key where somebody made one, else DATA/secret-key. What
+opens besides: LINKFLOW_OLD_SECRET_KEYS (comma-separated), DATA/old-secret-keys (one a line), and DATA/secret-key, all
+in base64. With files a new key is there for every process at once: they look at the files when they seal, and when they
+meet a key that they do not know. DATA/secret-key itself stays: it also signs links and sessions.
 """
 
 import base64
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra.keys import load_secret_key, secret_key_path
@@ -18,25 +18,31 @@ from infra.vault import Keyring, Vault, key_id
 
 
 class KeysFromEnvironment(Exception):
-    """The keys are given by variables: a new one is made by whoever sets them."""
+    """The key is given by a variable: a new one is made by whoever sets it."""
 
     code = "keys_from_environment"
 
 
 def open_vault(settings: Settings) -> Vault:
     """The vault of this installation. Raises SettingsError when it is used and the keys cannot be read."""
-    if settings.secret_key:
-        keyring = load_keyring(settings)
-        return Vault(lambda: keyring)
-    files = _WatchedFiles((secret_key_path(settings), old_keys_path(settings)), lambda: load_keyring(settings))
+    paths = (secret_key_path(settings), credential_key_path(settings), old_keys_path(settings))
+    files = _WatchedFiles(paths, lambda: load_keyring(settings))
     return Vault(files.keyring, files.read)
 
 
 def load_keyring(settings: Settings) -> Keyring:
     """Raises SettingsError that names the variable or file."""
     # The old ones first: whoever changes keys writes them first, so no key is missing in between.
-    old = _old_keys(settings)
-    return Keyring(load_secret_key(settings), old)
+    older = [*_decoded(settings.old_secret_keys, "LINKFLOW_OLD_SECRET_KEYS"), *_read(old_keys_path(settings))]
+    made = _read(credential_key_path(settings))
+    if settings.secret_key:
+        return Keyring(load_secret_key(settings), [*older, *made, *_read(secret_key_path(settings))])
+    first = load_secret_key(settings)
+    return Keyring(made[0] if made else first, [*older, first])
+
+
+def credential_key_path(settings: Settings) -> Path:
+    return settings.data / "credential-key"
 
 
 def old_keys_path(settings: Settings) -> Path:
@@ -44,31 +50,30 @@ def old_keys_path(settings: Settings) -> Path:
 
 
 def make_new_key(settings: Settings) -> str:
-    """Put a new key in place of the present one, which becomes an old one; returns its id.
+    """Let a new key seal from now on; the present one goes on to open. Returns the new one's id.
 
     May be cut off at any point: the present key is among the old ones before the new one is there. Raises
     KeysFromEnvironment.
     """
     if settings.secret_key:
         raise KeysFromEnvironment(
-            "LINKFLOW_SECRET_KEY is set: put it into LINKFLOW_OLD_SECRET_KEYS, set LINKFLOW_SECRET_KEY to a new one "
+            "LINKFLOW_SECRET_KEY is set: add it to LINKFLOW_OLD_SECRET_KEYS, set LINKFLOW_SECRET_KEY to a new one "
             "(linkflow keys new-secret prints one), restart all processes, and run this again"
         )
-    present, old = load_secret_key(settings), _old_keys(settings)
-    if present not in old:
-        _replace(old_keys_path(settings), [*old, present])
+    load_secret_key(settings)  # made, if this is the first start
+    present, old = _read(credential_key_path(settings)), _read(old_keys_path(settings))
+    if present and present[0] not in old:
+        _replace(old_keys_path(settings), [*old, present[0]])
     fresh = secrets.token_bytes(32)
-    _replace(secret_key_path(settings), [fresh])
+    _replace(credential_key_path(settings), [fresh])
     return key_id(fresh)
 
 
 def forget_old_keys(settings: Settings) -> int:
-    """Throw the old keys away; returns how many. What is under them never opens again."""
-    if settings.secret_key:
-        raise KeysFromEnvironment("take them out of LINKFLOW_OLD_SECRET_KEYS")
-    old = _old_keys(settings)
+    """Throw DATA/old-secret-keys away; returns how many keys that were. What is under them never opens again."""
+    count = len(_read(old_keys_path(settings)))
     old_keys_path(settings).unlink(missing_ok=True)
-    return len(old)
+    return count
 
 
 class _WatchedFiles:
@@ -100,12 +105,11 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _old_keys(settings: Settings) -> list[bytes]:
-    if settings.secret_key:
-        source, texts = "LINKFLOW_OLD_SECRET_KEYS", list(settings.old_secret_keys)
-    else:
-        path = old_keys_path(settings)
-        source, texts = str(path), path.read_text().split() if path.exists() else []
+def _read(path: Path) -> list[bytes]:
+    return _decoded(path.read_text().split(), str(path)) if path.exists() else []
+
+
+def _decoded(texts: Sequence[str], source: str) -> list[bytes]:
     keys = []
     for text in texts:
         try:

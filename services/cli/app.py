@@ -6,6 +6,7 @@ import typer
 
 from services.cli import (
     administration,
+    credentials,
     dead_letters,
     executions,
     feed,
@@ -36,6 +37,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(workspaces.app, name="workspaces")
+app.add_typer(credentials.app, name="credentials")
 executions.register(app)
 
 

@@ -1,6 +1,8 @@
 """`linkflow keys`: API keys of workspaces, through the log. For the operator: it needs the database and the log."""
 
 import asyncio
+import base64
+import secrets
 from typing import Annotated, Any
 
 import typer
@@ -66,6 +68,65 @@ def revoke(
         print_json({"key_id": key_id, "revoked": True})
     else:
         console().print(f"revoked {key_id}", markup=False)
+
+
+@app.command("rotate-secrets")
+def rotate_secrets(
+    forget_old: Annotated[
+        bool, typer.Option("--forget-old", help="Throw old keys away once nothing is under them (backups stay shut).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Put all credentials under a new key while everything runs. Cut off, it goes on where it was.
+
+    A new key is made only if everything is under the present one; else what is left of the last change is done first.
+    """
+    result = asyncio.run(_rotate(forget_old))
+    if as_json:
+        print_json(result)
+    else:
+        messages().print(
+            f"{result['resealed']} credentials are under key {result['key']} now; not yet: {result['left']}; "
+            f"cannot be opened: {len(result['broken'])}; old keys thrown away: {result['forgotten']}"
+        )
+        for credential_id, why in result["broken"].items():
+            messages().print(f"{credential_id}: {why}", markup=False)
+    if result["left"] or result["broken"]:
+        raise typer.Exit(1)
+
+
+@app.command("new-secret")
+def new_secret() -> None:
+    """Print a new key for LINKFLOW_SECRET_KEY."""
+    print(base64.b64encode(secrets.token_bytes(32)).decode())
+
+
+async def _rotate(forget_old: bool) -> dict[str, Any]:
+    from infra.log.clock import LogClock
+    from infra.vault_keys import forget_old_keys, make_new_key, open_vault
+    from services.resealing import reseal_all
+    from services.worker.tell import LogTeller
+
+    settings = database_settings()
+    vault = open_vault(settings)
+    async with opened_pool(settings) as pool, opened_log(settings) as log:
+        teller = LogTeller(log, LogClock(), "operator")
+        try:
+            report = await reseal_all(pool, vault, teller)
+            # what was there is an earlier change that was cut off, or keys that variables changed
+            if not (report.done or report.left or report.broken) and not settings.secret_key:
+                make_new_key(settings)
+                report = await reseal_all(pool, vault, teller)
+        finally:
+            await teller.close()
+    forgotten = forget_old_keys(settings) if forget_old and not report.left and not report.broken else 0
+    return {
+        "key": vault.current,
+        "resealed": report.done,
+        "left": report.left,
+        "broken": report.broken,
+        "forgotten": forgotten,
+    }
 
 
 async def _create(workspace: str, name: str, key: str) -> str:

@@ -124,10 +124,12 @@ def test_a_new_key_is_there_at_once_for_all_that_run(tmp_path: Path) -> None:
     assert worker.open(first, PLACE) == "one"
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    third = make_new_key(here)
     assert forget_old_keys(here) == 1
     with pytest.raises(CannotOpen):
-        open_vault(here).open(first, PLACE)
-    assert open_vault(here).open(second, PLACE) == "two"
+        open_vault(here).open(second, PLACE)
+    assert open_vault(here).open(first, PLACE) == "one"  # under the key that also signs, which stays
+    assert open_vault(here).current == third
 
 
 def test_keys_given_by_variables(tmp_path: Path) -> None:
@@ -140,6 +142,8 @@ def test_keys_given_by_variables(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LINKFLOW_OLD_SECRET_KEYS"):
         load_keyring(settings(tmp_path, secret_key=text, old_secret_keys=("nonsense",)))
     assert not list(tmp_path.iterdir())
+    from_files = open_vault(settings(tmp_path)).seal("earlier", PLACE)
+    assert open_vault(with_old).open(from_files, PLACE) == "earlier"
 
 
 _CHANGE = """

@@ -5,6 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.credential.events import (
+    ConnectionBegun,
+    ConnectionEnded,
+    CredentialCreated,
+    CredentialDeleted,
+    CredentialResealed,
+    CredentialTested,
+    CredentialUpdated,
+    CredentialUsed,
+    TokensStored,
+)
 from domain.execution.events import (
     ErrorInfo,
     ExecutionCompleted,
@@ -118,6 +129,30 @@ class World:
         self.commit(f"workflow-{FLOW}", [WorkflowCreated("Flow", {"name": "Flow", "nodes": []}, T0 + 2, "fp")])
         binding = WebhookBinding("endpoint-1", "hook", "POST", "at_once")
         self.commit(f"workflow-{FLOW}", [WorkflowActivated(1, [binding], T0 + 3)])
+
+        self.keep_credentials()
+
+    def keep_credentials(self) -> None:
+        """One with everything that can happen to it, one that was deleted."""
+        stream = f"credential-{some_id('mail')}"
+        sealed = {"client_secret": "1.aa.secret"}
+        tokens = {"access_token": "1.aa.access", "refresh_token": "1.aa.refresh"}
+        self.commit(stream, [CredentialCreated("oauth2", "Mail\0", {"client_id": "c"}, sealed, T0, "post", "fp")])
+        self.commit(stream, [ConnectionBegun("s", T0 + 9, T0 + 1)])
+        self.commit(stream, [TokensStored(tokens, 1, T0 + 2, T0 + 3_600_000, "read", "s")])
+        self.commit(stream, [CredentialUpdated(2, "Post", {"client_id": "c", "scope": "é"}, sealed, T0 + 3)])
+        self.commit(stream, [CredentialUsed(T0 + 4), ConnectionEnded("oauth2_refused", "no", T0 + 5, "s2")])
+        self.commit(stream, [CredentialTested("t", False, T0 + 6, "timeout", "no answer")])
+        self.commit(
+            stream, [CredentialResealed({name: f"{each}2" for name, each in (sealed | tokens).items()}, T0 + 7)]
+        )
+        self.commit(stream, [TokensStored({"access_token": "1.aa.next"}, 2, T0 + 8)])
+        over = f"credential-{some_id('over')}"
+        self.commit(over, [CredentialCreated("oauth2", "Over", {}, sealed, T0)])
+        self.commit(over, [TokensStored(tokens, 1, T0 + 1), ConnectionEnded("oauth2_refused", "over", T0 + 2)])
+        gone = f"credential-{some_id('gone')}"
+        self.commit(gone, [CredentialCreated("http_bearer", "Gone", {}, {"token": "1.aa.t"}, T0)])
+        self.commit(gone, [CredentialDeleted(T0 + 1)])
 
     def run_at_once(self, name: object, *, at: int = T0, nodes: int = 3) -> str:
         """An execution that starts and ends in one commit."""

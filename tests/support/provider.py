@@ -42,6 +42,14 @@ class Provider:
         said = {"headers": dict(request.headers), "query": request.query_string, "body": await request.text()}
         return web.json_response(said, status=int(request.match_info["status"]))
 
+    async def large(self, request: web.Request) -> web.Response:
+        """A megabyte that holds what was sent again and again, wherever an answer is cut."""
+        said = str(dict(request.headers)) + request.query_string
+        return web.Response(text=(said * (1_000_000 // len(said) + 1))[:1_000_000], status=400)
+
+    async def elsewhere(self, request: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"location": request.query["to"]})
+
     async def token(self, request: web.Request) -> web.Response:
         form = await request.post()
         kind, encoded = (request.headers.get("Authorization", "") + " ").split(" ")[:2]
@@ -76,7 +84,15 @@ async def provider() -> AsyncIterator[Provider]:
     """A running one, on a port of the system's choice."""
     it = Provider()
     app = web.Application()
-    app.add_routes([web.get("/me", it.me), web.post("/token", it.token), web.route("*", "/echo/{status}", it.echo)])
+    app.add_routes(
+        [
+            web.get("/me", it.me),
+            web.post("/token", it.token),
+            web.route("*", "/echo/{status}", it.echo),
+            web.route("*", "/large", it.large),
+            web.route("*", "/elsewhere", it.elsewhere),
+        ]
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -13,6 +13,7 @@ from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
 from infra.failpoints import failpoint
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
+from infra.telemetry.secret_values import RECENT
 from infra.telemetry.tracing import start_span
 from services.worker.effects.interpreter import EffectContext, Interpreters
 from services.worker.effects.slots import Slots
@@ -137,7 +138,8 @@ class EffectPerformer:
             return await self._interpret(request, place, side_by_side, context)
         except Exception as error:  # noqa: BLE001 — a result, whatever happened: nobody waits for ever
             _log.exception("an effect interpreter failed", node=request.node)
-            failed = EffectError("internal_error", f"{type(error).__name__}: {error}", retriable=False, unknown=True)
+            message = RECENT.hide(f"{type(error).__name__}: {error}")  # the interpreter could not hide anything here
+            failed = EffectError("internal_error", message, retriable=False, unknown=True)
             return ItemResult(request.indexes[place], error=failed)
 
     async def _interpret(

@@ -78,6 +78,14 @@ async def test_what_was_planted_is_found(filled: World, pool: Pool, name: str) -
     assert some_id(3) in report.differences[0].where
 
 
+async def test_secrets_that_were_changed_in_the_rows_are_found(filled: World, pool: Pool) -> None:
+    await pool.execute("UPDATE read.credentials SET sealed = '{}' WHERE name LIKE 'Post%'")
+    await pool.execute("UPDATE read.credentials SET access_token = 'x' WHERE name = 'Over'")
+    report = await verify(filled.log, pool)
+    assert report.found == {"wrong_row": 2}
+    assert {each.what for each in report.differences} == {"sealed differs", "access_token is 'x', should be None"}
+
+
 async def test_a_wrong_position_is_found(filled: World, pool: Pool) -> None:
     await pool.execute(
         "UPDATE read.positions SET next_n = next_n + 1 WHERE projection = 'executions' AND partition = 0"
