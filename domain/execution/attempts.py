@@ -19,7 +19,7 @@ from domain.execution.events import (
     RetryScheduled,
 )
 from domain.execution.evolution import OUTCOME_UNKNOWN
-from domain.execution.retrying import INTERRUPTED, node_delay, node_tries_again, recover, system_tries_again
+from domain.execution.retrying import node_delay, node_tries_again, recover, system_tries_again
 from domain.execution.runs import conclude as conclude_run
 from domain.execution.state import Delivery, EffectRun, Ready
 from domain.expressions import ExpressionError
@@ -136,12 +136,6 @@ def conclude(course: Course, run: EffectRun, results: list[ItemResult]) -> None:
     given = {result.index: result for result in results}
     missing = "the attempt ended without it"
     settle(course, run, [given.get(index) or _no_result(index, missing) for index in run.in_flight])
-
-
-def interrupt(course: Course, run: EffectRun) -> None:
-    """The attempt was cut off again and again by the end of its worker: it is not made once more."""
-    error = EffectError(code=INTERRUPTED, message="the worker stopped again and again while this was under way")
-    settle(course, run, [ItemResult(index=index, error=error) for index in run.in_flight])
 
 
 def expire(course: Course, run: EffectRun) -> None:

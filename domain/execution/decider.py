@@ -40,7 +40,7 @@ from domain.execution.events import (
 from domain.execution.evolution import evolve, fold
 from domain.execution.links import NO_LINKS, Links
 from domain.execution.resuming import DoesNotFit, check_fit, taken_over
-from domain.execution.retrying import INTERRUPTED, SYSTEM_RETRIES, recover
+from domain.execution.retrying import INTERRUPTED, recover, resume_wait
 from domain.execution.runs import failed_output, items_of, perform
 from domain.execution.scripts import foreign_values, script_call
 from domain.execution.snapshots import restore, snapshot
@@ -354,16 +354,16 @@ def _resume(course: Course) -> None:
     state = course.state
     state.computing = state.computing_until = None
     cut_off = [run for _, run in sorted(state.effects.items()) if run.in_flight and run.effect_class != "unsafe"]
-    hopeless = state.setbacks >= SYSTEM_RETRIES
-    if cut_off and not hopeless and not state.closed:
+    wait = resume_wait(state.setbacks)
+    if cut_off and not state.closed:
         recover(course, INTERRUPTED)
     for run in cut_off:
         if (run.node, run.run) not in state.effects:
             continue
         if state.closed:
             _forget(course, run)
-        elif hopeless:
-            attempts.interrupt(course, run)
+        elif wait:
+            attempts.retry_later(course, run, run.in_flight, wait, system=True)
         else:
             attempts.again(course, run, run.in_flight)
     if state.closed or state.status == QUEUED:

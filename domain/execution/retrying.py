@@ -22,6 +22,7 @@ SYSTEM_RETRIES = EXECUTION_JOB.retry.attempts - 1
 SYSTEM_FAILURES = frozenset({"internal_error", "compute_failed", "sandbox_failed"})
 """Codes of failures that no node and no other service is to blame for."""
 INTERRUPTED = "interrupted"
+MOST_RESUME_WAIT_MS = 60_000
 
 
 def node_tries_again(node: Node, retries: int, failed: NodeFailure) -> bool:
@@ -35,6 +36,15 @@ def node_tries_again(node: Node, retries: int, failed: NodeFailure) -> bool:
 def system_tries_again(course: Course, code: str) -> bool:
     """Whether the system has another try for a failure of its own."""
     return code in SYSTEM_FAILURES and course.state.setbacks < SYSTEM_RETRIES
+
+
+def resume_wait(setbacks: int) -> int:
+    """Milliseconds before a new owner does again what was cut off. At once, three times in a row; then later and later,
+    should it be what takes the workers down. That workers end is no fault of the execution: it goes on, until its own
+    time is over."""
+    return (
+        min(1_000 * 2 ** min(setbacks - SYSTEM_RETRIES, 30), MOST_RESUME_WAIT_MS) if setbacks >= SYSTEM_RETRIES else 0
+    )
 
 
 def recover(course: Course, reason: str) -> int:

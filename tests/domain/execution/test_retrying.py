@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
-from domain.effects import Compute
+from domain.effects import Compute, PerformAttempt
 from domain.execution import course
 from domain.execution.commands import ConcludeCompute
 from domain.execution.events import (
@@ -153,15 +153,19 @@ def test_once_is_enough() -> None:
     assert run.state.recoveries == 1
 
 
-def test_what_a_crash_interrupts_is_resumed_and_counted_and_not_for_ever() -> None:
+def test_what_a_crash_interrupts_is_resumed_and_counted_at_once_and_then_later_and_later() -> None:
     run = Run(calling()).start()
     for number in (1, 2, 3):
         run.restart()
         assert run.of(ExecutionRecovered)[-1].in_a_row == number
         assert run.attempt("call").attempt == number + 1
-    run.restart()
-    assert (run.status, run.error.code) == ("failed", "interrupted")
-    assert run.of(NodeFailed)[0].attempts == 4
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+        assert not any(isinstance(each, PerformAttempt) for each in run.restart().open)
+        assert run.state is not None
+        assert run.state.next_due == run.now + seconds * 1_000
+        run.pass_time(seconds * 1_000)
+    run.conclude("call", [ok(0, {"late": True})])
+    assert run.status == "completed"
 
 
 def test_what_was_finished_meanwhile_gives_the_tries_back() -> None:
