@@ -9,6 +9,7 @@ from domain.credential.credential_type import CredentialField, CredentialType, H
 from domain.credential.http_test import http_test
 from domain.integrations.errors import Errors
 from domain.integrations.pages import link
+from domain.integrations.servers import address_of_api
 from domain.integrations.shape import Field, Integration, Operation, body, get, more, patch, path, post, put, query
 from domain.nodes.node_type import MAIN, Example
 
@@ -28,13 +29,7 @@ GITHUB_CREDENTIAL = CredentialType(
     "A personal access token or the token of an app, for github.com or a GitHub Enterprise Server.",
     (
         CredentialField("token", "Token", secret=True, required=True),
-        CredentialField(
-            "base_url",
-            "Address of the API",
-            docs="Of an Enterprise Server: https://HOST/api/v3.",
-            default=_API,
-            pattern=r"https?://[^\s/@]+(/\S*)?",
-        ),
+        address_of_api(_API, "Of an Enterprise Server: https://HOST/api/v3."),
     ),
     HttpAuth(headers={"Authorization": "Bearer {token}"}, service=(_API, "base_url")),
     http_test("{base_url}/user"),

@@ -7,6 +7,7 @@ from domain.credential.credential_type import CredentialField, CredentialType, H
 from domain.credential.http_test import http_test
 from domain.integrations.errors import Errors
 from domain.integrations.pages import link
+from domain.integrations.servers import address_of_api
 from domain.integrations.shape import Integration, Operation, body, get, more, path, post, put, query
 from domain.nodes.node_type import MAIN, Example
 
@@ -150,13 +151,7 @@ GITLAB = Integration(
         "A personal, group or project access token, for gitlab.com or a GitLab of one's own.",
         (
             CredentialField("token", "Token", secret=True, required=True),
-            CredentialField(
-                "base_url",
-                "Address of the API",
-                docs="Of another GitLab: https://HOST/api/v4.",
-                default=_API,
-                pattern=r"https?://[^\s/@]+(/\S*)?",
-            ),
+            address_of_api(_API, "Of another GitLab: https://HOST/api/v4."),
         ),
         HttpAuth(headers={"PRIVATE-TOKEN": "{token}"}, service=(_API, "base_url")),
         http_test("{base_url}/user"),

@@ -12,6 +12,7 @@ from domain.credential.credential_type import CredentialField, CredentialType, H
 from domain.credential.http_test import http_test
 from domain.integrations.answers import at
 from domain.integrations.errors import FORBIDDEN, UNAUTHORIZED, Errors
+from domain.integrations.servers import address_of_api
 from domain.integrations.shape import Integration, Operation, body, get, more, path, post
 from domain.nodes.node_type import MAIN, Example
 
@@ -24,13 +25,7 @@ OPENAI_CREDENTIAL = CredentialType(
     "An API key of OpenAI, or of any endpoint that speaks its API.",
     (
         CredentialField("api_key", "API key", secret=True, required=True, docs="Any text where none is needed."),
-        CredentialField(
-            "base_url",
-            "Address of the API",
-            docs="Up to and with its version, such as http://127.0.0.1:11434/v1.",
-            default=_API,
-            pattern=r"https?://[^\s/@]+(/\S*)?",
-        ),
+        address_of_api(_API, "Up to and with its version, such as http://127.0.0.1:11434/v1."),
     ),
     HttpAuth(headers={"Authorization": "Bearer {api_key}"}, service=(_API, "base_url")),
     http_test("{base_url}/models"),

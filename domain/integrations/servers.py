@@ -1,4 +1,4 @@
-"""Credentials of servers that are no HTTP: where they are, who comes, and how far they are trusted."""
+"""Fields that credentials of several integrations have: where a server is, who comes, how far it is trusted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +12,13 @@ CA = CredentialField(
 )
 USER = CredentialField("user", "User")
 PASSWORD = CredentialField("password", "Password", secret=True)
+
+
+def address_of_api(usual: str, docs: str) -> CredentialField:
+    """Where the API is, for services that people run themselves."""
+    return CredentialField(
+        "base_url", "Address of the API", docs=docs, default=usual, pattern=r"https?://[^\s/@]+(/\S*)?"
+    )
 
 
 def port(usual: str, docs: str = "") -> CredentialField:

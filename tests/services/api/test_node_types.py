@@ -23,7 +23,7 @@ async def test_one_type(api: Api) -> None:
 
 async def test_an_integration_names_its_operations(api: Api) -> None:
     _, _, found = await api.client.send("GET", "/api/v1/node-types/slack")
-    assert (found["credential_types"], found["credential_required"]) == (["slack"], True)
+    assert (found["credential_types"], found["credential_required"]) == (["slack", "oauth2"], True)
     assert [branch["title"] for branch in found["parameters"]["oneOf"]] == [
         each["title"] for each in found["operations"]
     ]
