@@ -29,7 +29,7 @@ class StartExecution(Command, frozen=True):
     """Run `workflow_version` of a workflow from `trigger_node` with `items`.
 
     Version 0: the active one, else the newest, as its owner knows it when it decides. No trigger node: the first that
-    fits `trigger_type`. `origin` is told how it ends, also if it is refused.
+    fits `trigger_type`. No priority: the workflow's. `origin` is told how it ends, also if it is refused.
 
     `fingerprint`: a hash of what was asked; the same execution id with another fingerprint is rejected
     (`idempotency_mismatch`). `queued_at` comes from the caller and keys the read model's rows. `begin_at`: not before.

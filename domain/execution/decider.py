@@ -116,7 +116,7 @@ def _start(
         trigger_type=command.trigger_type,
         items=command.items,
         queued_at=command.queued_at,
-        priority=command.priority,
+        priority=command.priority or graph.document.settings.priority,
         fingerprint=command.fingerprint,
         reply=command.reply,
         retry_of=command.retry_of,

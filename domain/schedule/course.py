@@ -128,6 +128,7 @@ class Course:
             trigger_type="schedule",
             items=[{"json": self._item(fired)}],
             queued_at=self.now,
+            priority="",  # the workflow's
             fingerprint=firing_id,
             origin=Origin("schedule", f"schedule-{self.schedule_id}", ref=firing_id),
         )

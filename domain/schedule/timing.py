@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from domain.schedule.cron import LAST_YEAR, Cron, parse_cron
-from domain.schedule.zones import Place, instant_of, overlap_start, place, read, zone_of
+from domain.schedule.cron import Cron, parse_cron
+from domain.schedule.zones import Place, overlap_start, place, read, zone_of
 
 Rule: TypeAlias = Literal["", "gap", "overlap"]
 LAST_INSTANT: Final = 7_258_118_400_000
@@ -203,8 +203,3 @@ def _occurrence(wanted: datetime, lies: Place, *, second: bool = False) -> Occur
 
 def _suppression(times: list[tuple[int, datetime]], rule: Rule) -> Suppression:
     return Suppression(times[0][0], times[0][1].isoformat(), times[-1][1].isoformat(), len(times), rule)
-
-
-def latest_instant(moment: datetime) -> bool:
-    """Whether the moment is one that schedules reckon with."""
-    return 1970 <= moment.year < LAST_YEAR and instant_of(moment) < LAST_INSTANT

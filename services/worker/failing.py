@@ -41,7 +41,7 @@ def failed_start(
         trigger_type=command.trigger_type,
         items=[],
         queued_at=command.queued_at,
-        priority=command.priority,
+        priority=command.priority or "normal",
         fingerprint=command.fingerprint,
         reply=command.reply,
         retry_of=command.retry_of,

@@ -29,8 +29,8 @@ Wound = list[tuple[str, str]]
 async def wind(plan: Plan, url: str, keys: Mapping[str, str]) -> Wound:
     """Make the schedules. Every missed run is made up for, so that the reference is simple."""
     wound: Wound = []
-    for canary, key in keys.items():
-        async with Client(url, key) as client:
+    for canary, api_key in keys.items():
+        async with Client(url, api_key) as client:
             workflow, _ = await client.deploy(DOCUMENT)
             for number in range(EACH * len(TIMINGS)):
                 body = {
@@ -40,7 +40,8 @@ async def wind(plan: Plan, url: str, keys: Mapping[str, str]) -> Wound:
                     "missed_runs": {"policy": "all", "limit": 1000},
                     "input_data": {"key": f"{KIND}-{plan.seed}-{canary}-{number}", "canary": canary},
                 }
-                made = await client.ask("POST", "/api/v1/schedules", json=body)
+                key = f"{KIND} {plan.seed} {number}"
+                made = await _insist(client, "/api/v1/schedules", json=body, headers={"Idempotency-Key": key})
                 wound.append((canary, made["id"]))
     return wound
 
@@ -50,20 +51,19 @@ async def stop(url: str, keys: Mapping[str, str], wound: Wound) -> None:
     clients = {canary: Client(url, key) for canary, key in keys.items()}
     try:
         for canary, schedule in wound:
-            await _pause(clients[canary], schedule)
+            await _insist(clients[canary], f"/api/v1/schedules/{schedule}/pause")
     finally:
         for client in clients.values():
             await client.close()
 
 
-async def _pause(client: Client, schedule: str) -> None:
+async def _insist(client: Client, path: str, **more: Any) -> Any:
+    """Ask until it is answered: what is asked may be asked twice."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            await client.ask("POST", f"/api/v1/schedules/{schedule}/pause")
+            return await client.ask("POST", path, **more)
         except (ApiError, OSError, TimeoutError):
             if time.monotonic() > until:
                 raise
             await asyncio.sleep(0.5)
-        else:
-            return

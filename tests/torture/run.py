@@ -52,7 +52,6 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
             home, log=plan.log, names=names, note=faults.write, clocks=not plan.kills_only, processors=plan.processors
         ) as cluster:
             places = await deploy_all(plan, cluster, sink.url)
-            wound = await clockwork.wind(plan, min(cluster.apis.values()), cluster.keys)
             async with Driver(plan, cluster.apis, places, history) as driver:
                 listeners = {c: Listener(cluster.apis, key, f"{plan.seed} {c}") for c, key in cluster.keys.items()}
                 watching = [
@@ -63,6 +62,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
                 ]
                 with _ended(watching):
                     await asyncio.gather(*(each.ready.wait() for each in listeners.values()))
+                    wound = await clockwork.wind(plan, min(cluster.apis.values()), cluster.keys)
                     evidence = await _phases(plan, cluster, driver, faults, wound)
                     await asyncio.gather(*(each.quiet() for each in listeners.values()))
                 evidence.heard = {canary: each.heard for canary, each in listeners.items()}

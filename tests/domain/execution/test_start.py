@@ -91,6 +91,14 @@ def test_a_start_by_reference_records_what_it_means() -> None:
     assert (queued.workflow_version, queued.trigger_node) == (4, "start")
 
 
+def test_a_start_without_a_priority_has_the_workflow_s() -> None:
+    urgent = DOCUMENT | {"settings": {"priority": "high"}}
+    for asked, recorded in (("", "high"), ("low", "low")):
+        queued = decided(start(priority=asked), urgent).events[0]
+        assert isinstance(queued, ExecutionQueued)
+        assert queued.priority == recorded
+
+
 def test_others_start_a_workflow_only_where_it_says_so() -> None:
     for kind in ("error", "sub_workflow"):
         decision = decided(start(trigger_node="", trigger_type=kind), DOCUMENT)

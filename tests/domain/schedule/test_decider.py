@@ -71,6 +71,7 @@ def test_a_firing_starts_an_execution_under_ids_derived_from_schedule_and_due_ti
     assert outgoing.id == other.commands[0].id
     assert outgoing.stream == f"execution-{fired.execution_id}"
     assert (start.workflow_version, start.trigger_type, start.trigger_node) == (0, "schedule", "nightly")
+    assert start.priority == "", "the workflow's"
     assert (start.origin.kind, start.origin.stream, start.origin.ref) == ("schedule", STREAM, fired.firing_id)
     assert start.items == [
         {
