@@ -64,7 +64,7 @@ def five_nodes() -> dict[str, Any]:
         },
         {"id": "even", "type": "filter", "parameters": {"condition": "{{ $json.ns % 2 === 0 }}"}},
         {"id": "sorted", "type": "sort", "parameters": {"fields": [{"name": "price", "order": "desc"}]}},
-        {"id": "count", "type": "summarize", "parameters": {"fields": [{"function": "count", "as": "n"}]}},
+        {"id": "count", "type": "summarize", "parameters": {"fields": [{"operation": "count", "into": "n"}]}},
     ]
     pairs = itertools.pairwise(nodes)
     return {"name": "10,000 items", "nodes": nodes, "connections": [{"from": a["id"], "to": b["id"]} for a, b in pairs]}
