@@ -57,15 +57,16 @@ hh m mm s ss S SSS a E EEE EEEE W WW o ooo q Z ZZ ZZZ z X x`, text in single quo
 | `expression_forbidden` | a name that leads out of the data: always refused |
 | `expression_unsupported` | JavaScript that neither this evaluator nor the sandbox covers, or no sandbox is there |
 
-JavaScript beyond that (`new`, `let`, loops, `try`, `Map`, `Set`, `Date`, assignments, `push`, generators, `async`, …) is
-evaluated in the sandbox of the [Code node](nodes/code.md), by QuickJS, before the node runs: for all of its items at once, with a copy
-of the data for each, so that nothing that an expression changes is seen by another. That costs some milliseconds a
-run. Such an expression knows JavaScript and the names above, of dates `$now` and `$today` with their fields, `toISO`,
-`toISODate`, `toMillis`, `toSeconds` and `toJSDate`; what is listed below belongs to the expression language alone, and an
-expression that needs both is refused when the workflow is saved. `new Date()` is `$now`. `constructor`, `prototype`,
-`__proto__` and their like, `eval` and `Function` are errors there as well, also where the name is computed. In nodes with
-effects and in waits the values are evaluated before the first attempt and recorded; triggers, merges and loops take no such
-expressions. There is no `Intl`, and a text cannot be spread into an object.
+JavaScript beyond that (`new`, `let`, loops, `try`, `Map`, `Set`, `Date`, assignments, `push`, generators, `async`, …)
+is evaluated in the sandbox of the [Code node](nodes/code.md), by QuickJS, before the node runs: for all of its items
+at once, with a copy of the data for each, so that nothing that an expression changes is seen by another. That costs
+some milliseconds a run. Such an expression knows JavaScript and the names above, of dates `$now` and `$today` with
+their fields, `toISO`, `toISODate`, `toMillis`, `toSeconds` and `toJSDate`; what is listed below belongs to the
+expression language alone, and an expression that needs both is refused when the workflow is saved. `new Date()` is
+`$now`. `constructor`, `prototype`, `__proto__` and their like, `eval` and `Function` are errors there as well, also
+where the name is computed. In nodes with effects and in waits the values are evaluated before the first attempt and
+recorded; triggers, merges and loops take no such expressions. There is no `Intl`, and a text cannot be spread into an
+object.
 """
 
 
