@@ -27,6 +27,7 @@ class Faults:
         }
         self.read_failure = self._chance()
         self.store_failure = self._chance()
+        self.save_loss = self._chance()
         self.delay = source.choice(DELAYS)
         self.slow_share = source.choice((0.0, 0.02, 0.1))
         self.slow_seconds = source.choice((1.0, 4.0, 12.0))

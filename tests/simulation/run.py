@@ -108,7 +108,7 @@ class Simulation:
             self._loop,
             log,
             group,
-            SimCheckpoints(statements),
+            SimCheckpoints(statements, self._faults),
             blobs,
             known,
             statements,

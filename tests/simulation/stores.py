@@ -42,10 +42,14 @@ class Statements:
 
 
 class SimCheckpoints:
-    """Checkpoints. Claims are on the disk when they are answered; saves up to UNSYNCED_SECONDS later: `crash`."""
+    """Checkpoints. Claims are on the disk when they are answered; saves up to UNSYNCED_SECONDS later: `crash`.
 
-    def __init__(self, statements: Statements) -> None:
+    Some seeds aim: the database goes down just after a save, for a moment that an idle owner does not notice.
+    """
+
+    def __init__(self, statements: Statements, faults: Faults) -> None:
         self._statements = statements
+        self._faults = faults
         self._inner = MemoryCheckpoints()
         self._unsynced: list[tuple[float, tuple[str, int], Checkpoint]] = []
 
@@ -55,6 +59,15 @@ class SimCheckpoints:
         while self._unsynced and self._unsynced[-1][0] >= since:
             _, place, before = self._unsynced.pop()
             self._inner._rows[place].checkpoint = before
+
+    def _go_down(self) -> None:
+        self.crash(UNSYNCED_SECONDS)
+        if not self._statements.down:
+            self._statements.down = True
+            get_running_loop().call_later(0.5, self._come_up)
+
+    def _come_up(self) -> None:
+        self._statements.down = False
 
     async def claim(self, lane: str, partition: int, epoch: Epoch) -> None:
         await self._statements.before()
@@ -76,6 +89,8 @@ class SimCheckpoints:
         if before is not None:
             self._unsynced.append((get_running_loop().time(), (lane, partition), before))
             del self._unsynced[:-UNSYNCED_SAVES]
+            if self._faults.strikes("save taken back", self._faults.save_loss):
+                get_running_loop().call_later(self._faults.latency(), self._go_down)
         await self._statements.after()
 
     async def suspect(self, lane: str, partition: int, offset: int) -> int:
