@@ -33,7 +33,7 @@ def main() -> None:
     if asked.report is not None:
         asked.report.parent.mkdir(parents=True, exist_ok=True)
         asked.report.write_text(text)
-    outcome = outcome_of(verdicts)
+    outcome = outcome_of(verdicts, starved=evidence.starved)
     if outcome == "passed" and asked.keep is None:
         shutil.rmtree(home, ignore_errors=True)
     else:

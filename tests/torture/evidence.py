@@ -1,6 +1,7 @@
 """Everything that a run left behind, as the checkers get it."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,15 @@ from tests.torture.listener import Heard
 from tests.torture.plan import Plan
 
 Row = dict[str, Any]
+
+STARVED_SECONDS = 0.25
+"""p95 of the harness's own lag; a few milliseconds on a machine that it has for itself."""
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Nearest rank; 0 of nothing."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 @dataclass(slots=True)
@@ -37,12 +47,20 @@ class Evidence:
     keys: dict[str, str] = field(default_factory=dict)
     haystacks: dict[str, bytes] = field(default_factory=dict)
     resources: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]] = ({}, {})
+    lags: list[float] = field(default_factory=list)
+    """Seconds by which the harness itself was woken late."""
+
     verified: str = ""
     """What `linkflow verify` found, the product's own second fold."""
     drained: float | None = None
     """Seconds until everything was terminal and projected; None: it never was."""
     storm: tuple[float, float] = (0.0, 0.0)
     """Begin and end of P1, ms."""
+
+    @property
+    def starved(self) -> bool:
+        """The machine had too little processor for the run and its neighbours: times say nothing about the product."""
+        return percentile(self.lags, 0.95) > STARVED_SECONDS
 
     def starts(self) -> dict[str, list[Row]]:
         """Key → the outcomes (ok, fail, info) of its starts, twisted ones left out."""

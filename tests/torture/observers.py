@@ -74,6 +74,15 @@ async def _snapshot(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[st
     }
 
 
+async def watch_lag(lags: list[float], every: float = 0.1) -> None:
+    """How much later than asked for this process is woken (seconds): whether it, and so the run, gets the processor
+    when it needs it. Until cancelled."""
+    while True:
+        asked = time.monotonic() + every
+        await asyncio.sleep(every)
+        lags.append(time.monotonic() - asked)
+
+
 async def watch_usage(cluster: TortureCluster, journal: Journal, every: float = 10.0) -> None:
     """What every process holds, and the servers' share. Until cancelled."""
     while True:

@@ -20,9 +20,9 @@ from typing import Any
 import aiohttp
 
 from tests.support.client import Client
-from tests.torture.checkers.running import percentile
 from tests.torture.cluster import CANARIES, TortureCluster
 from tests.torture.cpu import can_limit
+from tests.torture.evidence import percentile
 from tests.torture.observers import resources
 
 NAMES = ("api-0", "worker-0", "projector-0")

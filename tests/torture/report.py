@@ -7,23 +7,26 @@ from collections.abc import Sequence
 
 import psutil
 
-from tests.torture.checkers.running import percentile, recovery_times
-from tests.torture.evidence import Evidence, Verdict
+from tests.torture.checkers.running import recovery_times
+from tests.torture.evidence import Evidence, Verdict, percentile
 from tests.torture.facts import start_of
 
+TIMES = frozenset({"C20", "C22", "C23"})
+"""Judge seconds and shares, not facts: on a machine without processor to spare they say nothing about the product."""
 
-def outcome_of(verdicts: Sequence[Verdict]) -> str:
-    """passed, void (the storm was none: C23 only) or FAILED."""
-    red = [each.id for each in verdicts if not each.passed]
+
+def outcome_of(verdicts: Sequence[Verdict], *, starved: bool = False) -> str:
+    """passed; void (the storm was none: C23 only; or the machine was starved and only times are red); or FAILED."""
+    red = {each.id for each in verdicts if not each.passed}
     if not red:
         return "passed"
-    return "void" if red == ["C23"] else "FAILED"
+    return "void" if red <= (TIMES if starved else {"C23"}) else "FAILED"
 
 
 def write_report(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
     plan = evidence.plan
     lines = [
-        f"# Torture: {plan.log}, seed {plan.seed}, {plan.size}: {outcome_of(verdicts)}",
+        f"# Torture: {plan.log}, seed {plan.seed}, {plan.size}: {outcome_of(verdicts, starved=evidence.starved)}",
         "",
         f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, commit {_commit()}, {psutil.cpu_count()} cores:",
         f"`python -m tests.torture --log {plan.log} --seed {plan.seed} --size {plan.size}`",
@@ -65,6 +68,9 @@ def _figures(evidence: Evidence) -> list[str]:
         f"- answers by kind (duplicates were absorbed): {dict(duplicates)}",
         f"- takeovers: {len(evidence.facts.takeovers)}; void records: {len(evidence.facts.void)}",
         f"- dead letters: {len(evidence.facts.dead_letters)}",
+        f"- the harness itself was woken late by p50 {percentile(evidence.lags, 0.5) * 1000:.0f}, p95 "
+        f"{percentile(evidence.lags, 0.95) * 1000:.0f} ms"
+        + (": the machine was starved by its neighbours" if evidence.starved else ""),
         "",
         "| recovery | n | p50 s | p95 s | max s |",
         "|---|---|---|---|---|",

@@ -18,7 +18,7 @@ from tests.torture.facts import understand
 from tests.torture.journal import Journal, read_journal
 from tests.torture.listener import Listener
 from tests.torture.nemesis import Nemesis
-from tests.torture.observers import poll, resources, sample, watch_usage
+from tests.torture.observers import poll, resources, sample, watch_lag, watch_usage
 from tests.torture.plan import Plan
 from tests.torture.raw_log import RawRecord, keep_records, read_kafka, read_postgres
 from tests.torture.sink import Sink
@@ -44,6 +44,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
     """Run `plan` with its files in `home`; returns what it left behind and what the checkers say."""
     history, faults = Journal(home / "history.jsonl", sync=plan.sync), Journal(home / "faults.jsonl")
     polls, samples = Journal(home / "polls.jsonl", sync=False), Journal(home / "samples.jsonl", sync=False)
+    lags: list[float] = []
     usage = Journal(home / "usage.jsonl", sync=False)
     sink = Sink(home / "sink.jsonl", sync=plan.sync)
     try:
@@ -58,6 +59,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
                     asyncio.create_task(poll(driver, cluster.apis, cluster.keys, polls, plan.seed)),
                     asyncio.create_task(sample(cluster, samples)),
                     asyncio.create_task(watch_usage(cluster, usage)),
+                    asyncio.create_task(watch_lag(lags)),
                     *(asyncio.create_task(each.run()) for each in listeners.values()),
                 ]
                 with _ended(watching):
@@ -65,6 +67,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
                     wound = await clockwork.wind(plan, min(cluster.apis.values()), cluster.keys)
                     evidence = await _phases(plan, cluster, driver, faults, wound)
                     await asyncio.gather(*(each.quiet() for each in listeners.values()))
+                evidence.lags = lags
                 evidence.heard = {canary: each.heard for canary, each in listeners.items()}
             await _audit(evidence, cluster, sink, home)
     finally:

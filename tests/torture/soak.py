@@ -83,7 +83,7 @@ def soak(plan: Plan, home: Path, measured: float, report: Path | None) -> str:
     print(text)
     if report is not None:
         report.write_text(text)
-    return outcome_of(verdicts)
+    return outcome_of(verdicts, starved=evidence.starved)
 
 
 def main() -> None:

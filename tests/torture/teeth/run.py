@@ -47,7 +47,7 @@ def copy_tree(to: Path) -> None:
 
 def apply_patch(tooth: Tooth, tree: Path, *, dry: bool = False) -> str:
     """Empty, or why the patch does not apply."""
-    command = ["git", "apply", "--recount", *(["--check"] if dry else []), str(tooth.patch)]
+    command = ["git", "apply", "--recount", "-C1", *(["--check"] if dry else []), str(tooth.patch)]
     # Outside of a repository git takes the paths as they are.
     env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent), "GIT_DIR": str(tree / "none")}
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=env)
