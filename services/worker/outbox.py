@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from infra.failpoints import failpoint
 from infra.log.clock import LogClock
 from infra.log.port import MAX_APPEND_BYTES, Log, LogError, NewRecord, Topic, Writer
 from infra.telemetry.logs import get_logger
@@ -113,7 +114,9 @@ class Outbox:
             try:
                 for (topic, partition), commands in by_place.items():
                     made = around.log_clock.now()
+                    failpoint("outbox.before_send")
                     await writer.append(topic, partition, [_record(each, made) for each in commands])
+                    failpoint("outbox.after_send")
                     if around.log_clock.now() - made > LATE_MS:
                         continue
                     for each in commands:

@@ -331,6 +331,7 @@ class PartitionOwner:
             self._inbox.extendleft(reversed(left_inputs))
             if batch.dead_letters:
                 await self._append(Topic.DEAD_LETTERS, batch.dead_letters)
+                failpoint("owner.after_dead_letters")
             await self._commit(batch)
         finally:
             self._busy = False
@@ -360,6 +361,7 @@ class PartitionOwner:
             assert self._encoder is not None
             for workspace, blobs in self._encoder.take_blobs().items():
                 await self._around.blobs.put_many(workspace, blobs)
+                failpoint("owner.after_blobs")
             started = time.perf_counter()
             failpoint("owner.before_append")
             first = await self._append(self.lane.commit_topic, batch.records)

@@ -36,9 +36,12 @@ class CpuLimit:
         self.path = parent / f"lf-torture-{secrets.token_hex(4)}"
         self.path.mkdir()
         quota = int(processors * PERIOD_US)
+        # Its share is a limit and a promise: among many busy neighbours a group counts as one of them otherwise.
         if (self.path / "cpu.max").exists():
             (self.path / "cpu.max").write_text(f"{quota} {PERIOD_US}")
+            (self.path / "cpu.weight").write_text("1000")
         else:
+            (self.path / "cpu.shares").write_text("10240")
             (self.path / "cpu.cfs_period_us").write_text(str(PERIOD_US))
             (self.path / "cpu.cfs_quota_us").write_text(str(quota))
 

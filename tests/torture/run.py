@@ -22,7 +22,7 @@ from tests.torture.observers import poll, resources, sample, watch_lag, watch_us
 from tests.torture.plan import Plan
 from tests.torture.raw_log import RawRecord, keep_records, read_kafka, read_postgres
 from tests.torture.sink import Sink
-from tests.torture.workflows import KINDS, document
+from tests.torture.workflows import CHILD, KINDS, document
 
 KEEP_ALIVE = 32.0
 TABLES = (
@@ -92,8 +92,9 @@ async def deploy_all(plan: Plan, cluster: TortureCluster, sink: str) -> list[Pla
     [url, *_] = cluster.apis.values()
     for canary, key in cluster.keys.items():
         async with Client(url, key) as client:
+            child, _ = await client.deploy(document(CHILD, sink, canary, plan.longest_wait))
             for kind in KINDS:
-                workflow, hook = await client.deploy(document(kind.name, sink, canary, plan.longest_wait))
+                workflow, hook = await client.deploy(document(kind.name, sink, canary, plan.longest_wait, child))
                 path = hook or f"/api/v1/workflows/{workflow}/execute"
                 places.append(Place(kind.name, canary, key, workflow, path))
     return places
@@ -128,9 +129,12 @@ async def _phases(
     return evidence
 
 
+_ALL_ENDED = "SELECT count(*) FROM read.executions WHERE completed_at IS NOT NULL AND id = ANY($1::uuid[])"
+
+
 async def _drain(plan: Plan, cluster: TortureCluster, driver: Driver, since: float) -> float | None:
     """Seconds since `since` until every accepted execution has ended in the rows; None after the plan's time."""
-    wanted = len({execution for execution, _ in driver.started})
+    wanted = list({execution for execution, _ in driver.started})
     connection = await cluster.connect()
     try:
         while time.monotonic() - since < plan.drain + plan.longest_wait:
@@ -138,7 +142,7 @@ async def _drain(plan: Plan, cluster: TortureCluster, driver: Driver, since: flo
                 "SELECT count(*) AS total, count(*) FILTER (WHERE completed_at IS NULL) AS open FROM read.executions"
             )
             assert row is not None
-            if row["total"] >= wanted and row["open"] == 0:
+            if row["open"] == 0 and await connection.fetchval(_ALL_ENDED, wanted) == len(wanted):
                 return time.monotonic() - since
             await asyncio.sleep(0.2)
         return None

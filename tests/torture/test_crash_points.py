@@ -5,6 +5,7 @@ killed itself, then as usual. A name that is never reached fails the sweep, and 
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -14,13 +15,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from infra.log import open_log
+from infra.log.port import NewRecord, Topic
 from tests.support.client import Client
 from tests.support.kafka import KafkaMissing, kafka_required
 from tests.support.processes import eventually
 from tests.torture.checkers.streams import fenced, inputs_balance, legal_transitions, stream_contiguous
 from tests.torture.cluster import CANARIES, PARTITIONS, TortureCluster
 from tests.torture.evidence import Evidence
-from tests.torture.facts import TERMINAL, start_of, understand
+from tests.torture.facts import TERMINAL, Facts, start_of, understand
 from tests.torture.plan import make_plan
 from tests.torture.raw_log import read_kafka, read_postgres
 from tests.torture.sink import Sink
@@ -33,9 +36,13 @@ ROLES = {
     "recovery": "worker-0",
     "checkpoint": "worker-0",
     "effect": "worker-0",
+    "outbox": "worker-0",
     "projector": "projector-0",
     "scheduler": "projector-0",
 }
+GARBAGE = b"this is no command"
+"""Appended to an input topic for the point that lies behind a dead letter."""
+
 LATER = 3
 """Outside of starts and recoveries a point strikes when it is reached for this time: in the middle of the load."""
 
@@ -77,7 +84,8 @@ async def test_a_crash_at_any_point_loses_nothing(log: str, tmp_path: Path) -> N
 async def _sweep(cluster: TortureCluster, sink: Sink) -> None:
     [url] = cluster.apis.values()
     async with Client(url, cluster.keys[CANARIES[0]]) as client:
-        _, path = await client.deploy(_workflow(sink.url))
+        child, _ = await client.deploy(_child())
+        _, path = await client.deploy(_workflow(sink.url, child))
     accepted: dict[str, str] = {}
     only = os.environ.get("LINKFLOW_TEST_POINTS")
     for name in only.split(",") if only else failpoints():
@@ -91,11 +99,37 @@ async def _sweep(cluster: TortureCluster, sink: Sink) -> None:
     streams = evidence.facts.executions()
     ends = {key: [e.type for e in streams[execution] if e.type in TERMINAL] for key, execution in accepted.items()}
     assert {key: end for key, end in ends.items() if end != ["execution.completed"]} == {}
-    assert sorted(start_of(events)[0] for events in streams.values()) == sorted(accepted)
+    started = [start_of(events)[0] for events in streams.values()]
+    assert sorted(started) == sorted([*accepted, *(f"child of {key}" for key in accepted)])
+    _only_garbage_is_dead(evidence.facts)
     for checker in (legal_transitions, stream_contiguous, fenced, inputs_balance):
         verdict = checker(evidence)
         assert verdict.passed, verdict
     await cluster.run_cli("verify")
+
+
+def _only_garbage_is_dead(facts: Facts) -> None:
+    """Each bad input has its letter; a crash between the letter and the answer may double it."""
+    bad = {(t, p, r.offset) for (t, p), records in facts.inputs.items() for r in records if r.value == GARBAGE}
+    letters = [json.loads(record.value) for record in facts.dead_letters]
+    assert {(each["topic"].rpartition(".")[2], each["partition"], each["offset"]) for each in letters} == bad
+    facts.dead_letters.clear()
+
+
+async def _put_garbage(cluster: TortureCluster) -> None:
+    """Three bad inputs in a partition, one after the other, so that there are as many batches."""
+    prefix = cluster.settings_of(None)
+    log = await open_log(
+        prefix["LINKFLOW_LOG"], database_url=cluster.database_url, prefix=prefix["LINKFLOW_LOG_PREFIX"]
+    )
+    try:
+        writer = await log.writer()
+        for _ in range(LATER):
+            await writer.append(Topic.EXECUTION_COMMANDS, 0, [NewRecord(GARBAGE)])
+            await asyncio.sleep(0.3)
+        await writer.close()
+    finally:
+        await log.close()
 
 
 async def _one(cluster: TortureCluster, name: str, url: str) -> dict[str, str]:
@@ -105,6 +139,7 @@ async def _one(cluster: TortureCluster, name: str, url: str) -> dict[str, str]:
     armed = await cluster.arm(process, f"{name}:kill" if role in {"recovery", "api"} else f"{name}:kill:{LATER}")
     struck = asyncio.Event()
     load = asyncio.create_task(_load(url, name, struck))
+    garbage = asyncio.create_task(_put_garbage(cluster)) if name == "owner.after_dead_letters" else None
     try:
         try:
             code = await armed.ended(60)
@@ -115,6 +150,8 @@ async def _one(cluster: TortureCluster, name: str, url: str) -> dict[str, str]:
             cluster.release(process)
         assert code == -signal.SIGKILL, f"{name}: {process} ended with {code}:\n{armed.tail()}"
         accepted = await load
+        if garbage is not None:
+            await garbage
     finally:
         load.cancel()
     await _ended(cluster, name, accepted)
@@ -165,9 +202,30 @@ async def _ended(cluster: TortureCluster, name: str, accepted: dict[str, str]) -
         await connection.close()
 
 
-def _workflow(sink: str) -> dict[str, object]:
+def _child() -> dict[str, object]:
+    """Makes something that is stored outside of the log."""
+    large = {"large": "{{ 'x'.repeat(70000) }}"}
+    return {
+        "name": "child",
+        "nodes": [
+            {"id": "called", "type": "execute_workflow_trigger"},
+            {"id": "make", "type": "set", "parameters": {"fields": large}},
+        ],
+        "connections": [{"from": "called", "to": "make"}],
+    }
+
+
+def _workflow(sink: str, child: str) -> dict[str, object]:
+    """A call, another workflow, a call."""
+    key = "{{ $('start').first().json.body.key }}"
+    below = {
+        "id": "below",
+        "type": "execute_workflow",
+        "parameters": {"workflow_id": child, "input": {"key": f"child of {key}"}},
+    }
+
     def call(node: str, method: str) -> dict[str, object]:
-        query = {"key": "{{ $('start').first().json.body.key }}", "node": node, "item": "0"}
+        query = {"key": key, "node": node, "item": "0"}
         return {
             "id": node,
             "type": "http",
@@ -178,6 +236,10 @@ def _workflow(sink: str) -> dict[str, object]:
     hook = {"id": "start", "type": "webhook", "parameters": {"method": "POST", "respond": "at_once"}}
     return {
         "name": "two calls",
-        "nodes": [hook, call("first", "GET"), call("second", "PUT")],
-        "connections": [{"from": "start", "to": "first"}, {"from": "first", "to": "second"}],
+        "nodes": [hook, call("first", "GET"), below, call("second", "PUT")],
+        "connections": [
+            {"from": "start", "to": "first"},
+            {"from": "first", "to": "below"},
+            {"from": "below", "to": "second"},
+        ],
     }

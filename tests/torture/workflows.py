@@ -23,12 +23,13 @@ COMPLETED = frozenset({"execution.completed"})
 FAILED = frozenset({"execution.failed"})
 
 KINDS = (
-    Kind("linear", 27, COMPLETED, 5),
+    Kind("linear", 22, COMPLETED, 5),
     Kind("fanout", 13, COMPLETED, 10),
     Kind("loop", 8, COMPLETED, 20),
     Kind("flaky", 10, COMPLETED, 3),
-    Kind("waits", 14, COMPLETED, 1),
+    Kind("waits", 11, COMPLETED, 1),
     Kind("fails", 5, FAILED, 2),
+    Kind("parent", 8, COMPLETED, 3),
     Kind("hook", 13, COMPLETED, 1),
     Kind("unsafe", 10, COMPLETED | FAILED, 1),
 )
@@ -37,14 +38,22 @@ CALLS_EACH = sum(each.share * each.calls for each in KINDS) / sum(each.share for
 """Of an average execution."""
 
 
-def document(kind: str, sink: str, canary: str, longest_wait: float) -> Document:
-    """The document of a kind. All but `hook` begin with a manual trigger; items carry `key`."""
-    nodes, edges = _MAKERS[kind](sink, canary, longest_wait)
-    trigger = (
-        {"id": "start", "type": "webhook", "parameters": {"method": "POST", "respond": "at_once"}}
-        if kind == "hook"
-        else {"id": "start", "type": "manual"}
-    )
+CHILD = "child"
+"""The workflow that `parent` calls. Its executions carry the key `child-<key of the parent>-<item>`."""
+
+CHILDREN = 3
+
+_TRIGGERS: dict[str, Document] = {
+    "hook": {"id": "start", "type": "webhook", "parameters": {"method": "POST", "respond": "at_once"}},
+    CHILD: {"id": "start", "type": "execute_workflow_trigger"},
+}
+
+
+def document(kind: str, sink: str, canary: str, longest_wait: float, child: str = "") -> Document:
+    """The document of a kind. Most begin with a manual trigger; items carry `key`. `child`: the workflow that `parent`
+    calls."""
+    nodes, edges = _MAKERS[kind](sink, canary, longest_wait) if kind != "parent" else _parent(canary, child)
+    trigger = _TRIGGERS.get(kind, {"id": "start", "type": "manual"})
     return {
         "name": f"{kind} {canary}",
         "nodes": [trigger, *nodes],
@@ -140,6 +149,28 @@ def _waits(sink: str, canary: str, longest: float) -> tuple[list[Document], list
     return nodes, _chain("start", "in", "wait", "call")
 
 
+def _parent(canary: str, child: str) -> tuple[list[Document], list[Document]]:
+    """Three executions of another workflow side by side; what their last node puts out comes back."""
+    made = "{{ Array.from({length: %d}, (_, i) => ({key: 'child-' + $json.key + '-' + i, canary: '%s'})) }}"
+    nodes = [
+        _in(),
+        {"id": "items", "type": "set", "parameters": {"fields": {"list": made % (CHILDREN, canary)}}},
+        {"id": "split", "type": "split_out", "parameters": {"field": "list"}},
+        {"id": "below", "type": "execute_workflow", "parameters": {"workflow_id": child, "mode": "each_item"}},
+    ]
+    return nodes, _chain("start", "in", "items", "split", "below")
+
+
+def parent_of(key: str) -> str:
+    """The key of the parent of a child's key."""
+    return key.removeprefix("child-").rpartition("-")[0]
+
+
+def _child(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    call = _http("call", "/ok/60", sink, canary, method="PUT", retry=_TRIES)
+    return [_in(), call], _chain("start", "in", "call")
+
+
 def _fails(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
     call = _http("call", "/fail", sink, canary, retry={"attempts": 2, "delay_seconds": 1, "backoff": "fixed"})
     return [_in(), call], _chain("start", "in", "call")
@@ -165,6 +196,7 @@ _MAKERS = {
     "loop": _loop,
     "flaky": _flaky,
     "waits": _waits,
+    CHILD: _child,
     "fails": _fails,
     "hook": _hook,
     "unsafe": _unsafe,

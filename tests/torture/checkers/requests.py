@@ -4,9 +4,12 @@ from collections import Counter, defaultdict
 
 from tests.torture.clockwork import KIND
 from tests.torture.evidence import Evidence, Verdict, verdict
-from tests.torture.facts import TERMINAL, start_of
+from tests.torture.facts import TERMINAL, Event, start_of
+from tests.torture.workflows import CHILDREN, parent_of
 
-KINDS_THAT_ONLY_COMPLETE = frozenset({"linear", "fanout", "loop", "flaky", "waits", "hook", KIND})
+KINDS_THAT_ONLY_COMPLETE = frozenset(
+    {"linear", "fanout", "loop", "flaky", "waits", "hook", "parent", "child", KIND}
+)
 
 
 def acked_is_durable(evidence: Evidence) -> Verdict:
@@ -28,6 +31,7 @@ def terminal_exactly_once(evidence: Evidence) -> Verdict:
     wrong: list[str] = []
     streams = evidence.facts.executions()
     cancelled = {each["execution"] for each in evidence.history if each["op"] == "cancel"}
+    theirs = {start_of(streams[each])[0] for each in cancelled if each in streams}
     for execution, events in streams.items():
         ends = [place for place, event in enumerate(events) if event.type in TERMINAL]
         if len(ends) != 1:
@@ -38,7 +42,8 @@ def terminal_exactly_once(evidence: Evidence) -> Verdict:
             wrong.append(f"{execution}: {after} after its end")
         key = start_of(events)[0]
         kind, end = key.partition("-")[0], events[ends[0]]
-        if kind in KINDS_THAT_ONLY_COMPLETE and end.type != "execution.completed" and execution not in cancelled:
+        spared = execution in cancelled or (kind == "child" and parent_of(key) in theirs)
+        if kind in KINDS_THAT_ONLY_COMPLETE and end.type != "execution.completed" and not spared:
             wrong.append(f"{execution} ({key}) ended as {end.type}: {end.data.get('error')}")
         if kind == "fails" and end.type == "execution.completed":
             wrong.append(f"{execution} ({key}) completed although its call always fails")
@@ -46,15 +51,17 @@ def terminal_exactly_once(evidence: Evidence) -> Verdict:
 
 
 def no_phantom(evidence: Evidence) -> Verdict:
-    """Every execution in the log comes from a request that may have been taken, and no more than were sent."""
+    """Every execution in the log comes from a request that may have been taken, no more than were sent; a child from
+    its parent, one for each item, and all of them where the parent completed."""
     wrong: list[str] = []
     invoked, outcomes = evidence.invoked(), evidence.starts()
     found: dict[str, list[str]] = defaultdict(list)
     streams = evidence.facts.executions()
     for execution, events in streams.items():
         found[start_of(events)[0]].append(execution)
+    wrong += _wrong_families(streams, found)
     for key, executions in found.items():
-        if key.startswith(f"{KIND}-"):  # C15 looks after what schedules start
+        if key.startswith((f"{KIND}-", "child-")):  # from schedules: C15 looks after them; from parents: see there
             continue
         sent = invoked.get(key, [])
         said = Counter(each["type"] for each in outcomes.get(key, ()))
@@ -65,6 +72,20 @@ def no_phantom(evidence: Evidence) -> Verdict:
         if len(executions) > possible:
             wrong.append(f"{key!r}: {len(executions)} executions, {dict(said)} answers: {executions[:3]}")
     return verdict("C03 no_phantom", len(streams), wrong)
+
+
+def _wrong_families(streams: dict[str, list[Event]], found: dict[str, list[str]]) -> list[str]:
+    wrong = []
+    for key, executions in found.items():
+        if key.startswith("child-") and len(executions) > len(found.get(parent_of(key), ())):
+            wrong.append(f"{key!r}: {len(executions)} executions of {len(found.get(parent_of(key), ()))} parents")
+        if not key.startswith("parent-"):
+            continue
+        completed = sum(any(e.type == "execution.completed" for e in streams[each]) for each in executions)
+        children = [len(found.get(f"child-{key}-{item}", ())) for item in range(CHILDREN)]
+        if min(children) < completed:
+            wrong.append(f"{key!r}: {completed} completed with {children} children")
+    return wrong
 
 
 def idempotency_holds(evidence: Evidence) -> Verdict:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from tests.torture.evidence import Evidence, Verdict, verdict
 from tests.torture.facts import start_of
+from tests.torture.workflows import parent_of
 
 
 def tenant_sealed(evidence: Evidence) -> Verdict:
@@ -25,7 +26,8 @@ def tenant_sealed(evidence: Evidence) -> Verdict:
         wrong += [f"{execution} of {canary} holds {each}" for each in canaries - {canary} if each in text]
     sent = {each["key"]: each["canary"] for each in evidence.history if each["op"] == "start"}
     for request in (each for each in evidence.sink if each["what"] == "in"):
-        if request["canary"] != sent.get(request["key"]):
+        key = request["key"]
+        if request["canary"] != sent.get(parent_of(key) if key.startswith("child-") else key):
             wrong.append(f"a call for {request['key']} carried {request['canary']}")
     for canary, ids in evidence.lists.items():
         wrong += [
