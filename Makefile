@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 
-.PHONY: install run test check bench torture teeth format clean
+.PHONY: install run test check bench torture faults soak teeth format clean
 
 install: $(VENV)/installed
 
@@ -32,11 +32,19 @@ format: install
 bench: install  ## W1, W2, W3, W5, W6 on both logs: a table and JSON
 	$(BIN)/python -m benchmarks
 
-torture: install  ## 10,000 executions under a storm on both logs (half an hour), crash points, overload; SEED=n
+torture: install  ## 10,000 executions under a storm on both logs (half an hour), crash points, faults, overload; SEED=n
 	$(BIN)/python -m tests.torture --log postgres --size full --seed $(SEED) --report torture-postgres-$(SEED).md
 	$(BIN)/python -m tests.torture --log kafka --size full --seed $(SEED) --report torture-kafka-$(SEED).md
 	$(BIN)/python -m pytest -m torture tests/torture/test_crash_points.py
-	$(BIN)/python -m tests.torture.overload --seconds 60
+	$(BIN)/python -m tests.torture.overload --mix light --seconds 60
+	$(BIN)/python -m tests.torture.overload --mix dear --seconds 60
+
+faults: install  ## one by one under load: the database and its disk, 10,000 timers at once, restarts, rebalances
+	LINKFLOW_TEST_WAITS=10000 LINKFLOW_TEST_REBALANCE_SECONDS=60 $(BIN)/python -m pytest -m torture -s \
+	    tests/torture/test_servers.py tests/torture/test_movements.py tests/torture/test_timer_herd.py
+
+soak: install  ## an hour at half load with a kill a minute; SEED=n
+	$(BIN)/python -m tests.torture.soak --minutes 60 --seed $(SEED) --report soak-$(SEED).md
 
 teeth: install  ## plant every bug of tests/torture/teeth in a copy of the tree: all must be caught
 	$(BIN)/python -m tests.torture.teeth

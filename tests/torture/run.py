@@ -114,7 +114,7 @@ async def _phases(
     ended = time.time() * 1000
     _say("P2: heal")
     healed = time.monotonic()
-    await cluster.ready(within=60)
+    await cluster.ready(within=120)
     await clockwork.stop(min(cluster.apis.values()), cluster.keys, wound)
     await driver.settled()
     _say(f"P3: drain ({len(driver.started)} answers with an execution)")

@@ -7,9 +7,7 @@ from tests.torture.evidence import Evidence, Verdict, verdict
 from tests.torture.facts import TERMINAL, Event, start_of
 from tests.torture.workflows import CHILDREN, parent_of
 
-KINDS_THAT_ONLY_COMPLETE = frozenset(
-    {"linear", "fanout", "loop", "flaky", "waits", "hook", "parent", "child", KIND}
-)
+KINDS_THAT_ONLY_COMPLETE = frozenset({"linear", "fanout", "loop", "flaky", "waits", "hook", "parent", "child", KIND})
 
 
 def acked_is_durable(evidence: Evidence) -> Verdict:
