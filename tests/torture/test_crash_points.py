@@ -116,17 +116,17 @@ def _only_garbage_is_dead(facts: Facts) -> None:
     facts.dead_letters.clear()
 
 
-async def _put_garbage(cluster: TortureCluster) -> None:
-    """Three bad inputs in a partition, one after the other, so that there are as many batches."""
+async def _put_garbage(cluster: TortureCluster, struck: asyncio.Event) -> None:
+    """Bad inputs in a partition, one after the other, so that there are as many batches, until it has struck."""
     prefix = cluster.settings_of(None)
     log = await open_log(
         prefix["LINKFLOW_LOG"], database_url=cluster.database_url, prefix=prefix["LINKFLOW_LOG_PREFIX"]
     )
     try:
         writer = await log.writer()
-        for _ in range(LATER):
+        while not struck.is_set():
             await writer.append(Topic.EXECUTION_COMMANDS, 0, [NewRecord(GARBAGE)])
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.2)
         await writer.close()
     finally:
         await log.close()
@@ -139,7 +139,7 @@ async def _one(cluster: TortureCluster, name: str, url: str) -> dict[str, str]:
     armed = await cluster.arm(process, f"{name}:kill" if role in {"recovery", "api"} else f"{name}:kill:{LATER}")
     struck = asyncio.Event()
     load = asyncio.create_task(_load(url, name, struck))
-    garbage = asyncio.create_task(_put_garbage(cluster)) if name == "owner.after_dead_letters" else None
+    garbage = asyncio.create_task(_put_garbage(cluster, struck)) if name == "owner.after_dead_letters" else None
     try:
         try:
             code = await armed.ended(60)
