@@ -18,7 +18,7 @@ from services.api.answers import COMMIT_TOPICS, Accepted, Follower, Slot, fence_
 from services.api.cursors import Cursor, encode_cursor
 from services.api.frames import FrameBuilder, Origins, Wish, decode
 from services.api.positions import Positions
-from services.api.reads import Reads
+from services.api.reads import READS_AWAY, Reads
 
 MAX_FRAMES = 2_000
 MAX_FRAME_BYTES = 8_000_000
@@ -26,6 +26,7 @@ MAX_QUEUED_COMMITS = 20_000
 CLOSE_TOO_SLOW = 4408
 CLOSE_EXPIRED = 4410
 CLOSE_RESTART = 1012
+_NO_READS = "the read side is away: come back with your last cursor"
 _REGISTER_WITHIN = 500
 _BATCH = 100
 
@@ -114,8 +115,12 @@ class Feed:
             self._wake.clear()
             while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
-                for accepted, anchors in batch:
-                    await self._distribute(accepted, anchors)
+                try:
+                    for accepted, anchors in batch:
+                        await self._distribute(accepted, anchors)
+                except READS_AWAY:
+                    self._queue.clear()
+                    self._close_all(CLOSE_RESTART, _NO_READS)
                 await asyncio.sleep(0)
 
     async def open(self, workspace: str, wish: Wish, cursor: Cursor | None) -> AsyncGenerator[str, None]:
@@ -211,6 +216,8 @@ class Feed:
             raise Closed(CLOSE_EXPIRED, "the log has moved on beyond this cursor") from None
         except LogError:
             raise Closed(CLOSE_RESTART, "the log is away: come back with your last cursor") from None
+        except READS_AWAY:
+            raise Closed(CLOSE_RESTART, _NO_READS) from None
         finally:
             await past.close()
 

@@ -104,8 +104,12 @@ def of_outcome(outcome: Outcome) -> Problem:
     return Problem(status, code, outcome.message or code, outcome.problems, headers=headers)
 
 
+def reads_away() -> Problem:
+    return busy("The read side does not answer. Try again in a second.")
+
+
 def of_failure(error: Exception) -> Problem:
     """What a client is told of a failure in here: nothing of the inside."""
     if isinstance(error, READS_AWAY):
-        return busy("The read side does not answer. Try again in a second.")
+        return reads_away()
     return Problem(500, "internal_error", "Something went wrong here. The request id names it in the logs.")

@@ -11,7 +11,8 @@ from services.api.feed import Closed, Feed, slots_of
 from services.api.frames import Wish
 from services.api.parts import Parts
 from services.api.principal import Principal
-from services.api.problems import PROBLEM_JSON, Problem
+from services.api.problems import PROBLEM_JSON, Problem, reads_away
+from services.api.reads import READS_AWAY
 
 _PARAMETERS = frozenset(("cursor", "types", "workflow_id", "execution_id"))
 _UPGRADE_HEADER = b"x-linkflow-cursor"
@@ -31,6 +32,9 @@ async def serve_feed(parts: Parts, scope: Scope, receive: Receive, send: Send, r
             raise Problem(503, "unavailable", "The feed is not ready yet.", headers=((b"retry-after", b"1"),))
     except Problem as problem:
         await _refuse(scope, send, problem, request_id)
+        return
+    except READS_AWAY:
+        await _refuse(scope, send, reads_away(), request_id)
         return
     headers = [(b"x-request-id", request_id.encode()), (_UPGRADE_HEADER, parts.feed.cursor().encode())]
     await send({"type": "websocket.accept", "headers": headers})

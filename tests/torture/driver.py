@@ -102,17 +102,18 @@ class Driver:
 
     async def _keyed(self, place: Place, key: str, chance: random.Random) -> None:
         """With an Idempotency-Key a client may ask until it knows; some ask once more, some with another body."""
-        await self._until_ok(place, key, chance)
+        taken = await self._until_ok(place, key, chance)
         if chance.random() < 0.2:
             await self._start(place, key, chance, keyed=True)
-        if chance.random() < 0.05:
+        if taken and chance.random() < 0.05:  # else the other body may be the first that is taken
             await self._start(place, key, chance, keyed=True, twist=True)
 
-    async def _until_ok(self, place: Place, key: str, chance: random.Random) -> None:
+    async def _until_ok(self, place: Place, key: str, chance: random.Random) -> bool:
         for attempt in range(8):
             if await self._start(place, key, chance, keyed=True) == "ok":
-                return
+                return True
             await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
+        return False
 
     async def _start(self, place: Place, key: str, chance: random.Random, *, keyed: bool, twist: bool = False) -> str:
         """One request; returns ok, fail or info."""

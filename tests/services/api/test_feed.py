@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import websockets
 
@@ -218,6 +219,36 @@ async def test_a_slow_client_is_closed_and_comes_back(api: Api, monkeypatch: pyt
             await take(connection, 4)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4408
+
+
+async def test_without_the_read_side_clients_come_back_and_the_process_lives(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torture, Kafka, seed 33: a frame needs to know its workflow, and the database was killed just then."""
+    workflow, _ = await deploy(api)
+
+    async def away(*_: object) -> None:
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    async with connected(api, f"workflow_id={workflow}") as connection:
+        assert connection.response is not None
+        cursor = connection.response.headers["X-LinkFlow-Cursor"]
+        with monkeypatch.context() as broken:
+            broken.setattr(api.parts.feed._origins, "learn", lambda *_: None)
+            broken.setattr(api.parts.feed._origins, "find", away)
+            await api.client.execute(workflow, {"a": 1})
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await take(connection, 1)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+    async with connected(api, f"workflow_id={workflow}&cursor={cursor}") as again:
+        assert [frame["type"] for frame in await take(again, 4)] == ALL
+    with monkeypatch.context() as broken:
+        broken.setattr(api.parts.authenticator, "principal_of", away)
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with connected(api):
+                pass
+    assert refused.value.response.status_code == 503
 
 
 def by_stream(frames: list[dict[str, Any]]) -> dict[str, list[tuple[str, Any]]]:
