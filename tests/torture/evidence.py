@@ -14,6 +14,9 @@ Row = dict[str, Any]
 STARVED_SECONDS = 0.25
 """p95 of the harness's own lag; a few milliseconds on a machine that it has for itself."""
 
+STARVED_SHARE = 0.9
+"""Of the storm, in which some process waited for a processor: then there is never one to spare."""
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Nearest rank; 0 of nothing."""
@@ -50,6 +53,9 @@ class Evidence:
     lags: list[float] = field(default_factory=list)
     """Seconds by which the harness itself was woken late."""
 
+    pressure: float = 0.0
+    """Share of the storm in which some process waited for a processor."""
+
     verified: str = ""
     """What `linkflow verify` found, the product's own second fold."""
     drained: float | None = None
@@ -60,7 +66,7 @@ class Evidence:
     @property
     def starved(self) -> bool:
         """The machine had too little processor for the run and its neighbours: times say nothing about the product."""
-        return percentile(self.lags, 0.95) > STARVED_SECONDS
+        return percentile(self.lags, 0.95) > STARVED_SECONDS or self.pressure > STARVED_SHARE
 
     def starts(self) -> dict[str, list[Row]]:
         """Key → the outcomes (ok, fail, info) of its starts, twisted ones left out."""

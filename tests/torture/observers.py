@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -81,6 +82,16 @@ async def watch_lag(lags: list[float], every: float = 0.1) -> None:
         asked = time.monotonic() + every
         await asyncio.sleep(every)
         lags.append(time.monotonic() - asked)
+
+
+PRESSURE = Path("/proc/pressure/cpu")
+
+
+def waiting_us() -> int | None:
+    """How long, in all, some process of this machine waited for a processor, as Linux counts it; None elsewhere."""
+    if not PRESSURE.exists():
+        return None
+    return int(PRESSURE.read_text().split("total=", 1)[1].split()[0])
 
 
 async def watch_usage(cluster: TortureCluster, journal: Journal, every: float = 10.0) -> None:

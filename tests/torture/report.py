@@ -70,6 +70,7 @@ def _figures(evidence: Evidence) -> list[str]:
         f"- dead letters: {len(evidence.facts.dead_letters)}",
         f"- the harness itself was woken late by p50 {percentile(evidence.lags, 0.5) * 1000:.0f}, p95 "
         f"{percentile(evidence.lags, 0.95) * 1000:.0f} ms"
+        f"; {evidence.pressure:.0%} of the time some process of the machine waited for a processor"
         + (": the machine was starved by its neighbours" if evidence.starved else ""),
         "",
         "| recovery | n | p50 s | p95 s | max s |",

@@ -18,7 +18,7 @@ from tests.torture.facts import understand
 from tests.torture.journal import Journal, read_journal
 from tests.torture.listener import Listener
 from tests.torture.nemesis import Nemesis
-from tests.torture.observers import poll, resources, sample, watch_lag, watch_usage
+from tests.torture.observers import poll, resources, sample, waiting_us, watch_lag, watch_usage
 from tests.torture.plan import Plan
 from tests.torture.raw_log import RawRecord, keep_records, read_kafka, read_postgres
 from tests.torture.sink import Sink
@@ -108,10 +108,11 @@ async def _phases(
     await driver.load(0, calm, plan.rate)
     used = resources(cluster)
     _say(f"P1: {plan.executions - calm} executions in {plan.storm:g} s of storm")
-    began = time.time() * 1000
+    began, waited_before = time.time() * 1000, waiting_us()
     nemesis = Nemesis(plan, cluster, faults.write)
     await asyncio.gather(driver.load(calm, plan.executions - calm, plan.rate), nemesis.storm(plan.storm))
     ended = time.time() * 1000
+    waited = waiting_us()
     _say("P2: heal")
     healed = time.monotonic()
     await cluster.ready(within=120)
@@ -125,6 +126,8 @@ async def _phases(
     evidence = Evidence(plan, understand([]), [], [], [], keys=dict(cluster.keys))
     evidence.resources = (used, resources(cluster))
     evidence.storm = (began, ended)
+    if waited is not None and waited_before is not None:
+        evidence.pressure = (waited - waited_before) / 1000 / (ended - began)
     evidence.drained = drained
     return evidence
 

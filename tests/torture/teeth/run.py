@@ -1,6 +1,7 @@
 """Plants a bug in a copy of the tree and runs the test that must catch it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,32 @@ def apply_patch(tooth: Tooth, tree: Path, *, dry: bool = False) -> str:
     # Outside of a repository git takes the paths as they are.
     env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent), "GIT_DIR": str(tree / "none")}
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=env)
-    return "" if done.returncode == 0 else done.stderr.strip() or f"git apply ended with {done.returncode}"
+    if done.returncode == 0 or not _replace(tooth.patch.read_text(), tree, dry=dry):
+        return ""
+    return done.stderr.strip() or f"git apply ended with {done.returncode}"
+
+
+def _replace(patch: str, tree: Path, *, dry: bool) -> str:
+    """As the patch says, without looking at the lines around: what it takes out must stand in its file exactly once, so
+    that a change beside a rule does not make its bug obsolete. Empty, or why that does not work."""
+    path, changed = tree, dict[Path, str]()
+    for hunk in re.split(r"^(?=@@ |--- )", patch, flags=re.MULTILINE):
+        lines = hunk.splitlines()
+        if hunk.startswith("--- "):
+            path = tree / lines[1].removeprefix("+++ b/")
+            changed[path] = path.read_text()
+        elif hunk.startswith("@@ "):
+            place = [number for number, line in enumerate(lines) if line.startswith(("-", "+"))]
+            body = lines[place[0] : place[-1] + 1]
+            before = "".join(f"{line[1:]}\n" for line in body if not line.startswith("+"))
+            after = "".join(f"{line[1:]}\n" for line in body if not line.startswith("-"))
+            if not before or f"\n{changed[path]}".count(f"\n{before}") != 1:
+                return f"{path.name} does not hold the lines just once: {before[:80]!r}"
+            changed[path] = f"\n{changed[path]}".replace(f"\n{before}", f"\n{after}")[1:]
+    if not dry:
+        for path, text in changed.items():
+            path.write_text(text)
+    return ""
 
 
 def run_tests(tree: Path, tests: Sequence[str], environment: dict[str, str], limit: float = LIMIT) -> tuple[int, str]:
