@@ -1,0 +1,54 @@
+"""The outbox: what a commit wants sent is sent until the log has it, in time."""
+
+from typing import Any
+
+import msgspec
+
+from infra.log.port import NewRecord, Topic
+from schemas.envelope import SentCommand, decode_command
+from services.worker.outbox import LATE_MS, Outbox
+from services.worker.remembered import STALE_AFTER_MS
+from tests.support.workers import until
+
+
+class SlowLog:
+    """A log whose appends take the given times (ms); it is its own clock and writer."""
+
+    partitions = 2
+
+    def __init__(self, *times: int) -> None:
+        self.log = self.log_clock = self
+        self.time = 0
+        self.made: list[int] = []
+        self._times = list(times)
+
+    def now(self) -> int:
+        return self.time
+
+    async def writer(self) -> Any:
+        return self
+
+    async def writer_failed(self, writer: Any) -> None:
+        raise AssertionError("nothing fails here")
+
+    async def append(self, topic: Topic, partition: int, records: list[NewRecord]) -> int:
+        self.made += [decode_command(record.value).made for record in records]
+        self.time += self._times.pop(0)
+        return 0
+
+
+async def sent(log: SlowLog) -> list[int]:
+    outbox = Outbox()
+    outbox.add(SentCommand("c1", "execution.cancel", "execution-1", msgspec.Raw(b"{}")), "w", "", None)
+    outbox.start(log, {})  # type: ignore[arg-type]
+    await until(lambda: not outbox.pending(), 5, "it is never sent")
+    return log.made
+
+
+async def test_what_landed_so_late_that_it_may_have_been_refused_is_sent_again() -> None:
+    assert STALE_AFTER_MS > LATE_MS
+    assert await sent(SlowLog(LATE_MS + 1, STALE_AFTER_MS * 2, 5)) == [0, LATE_MS + 1, LATE_MS + 1 + STALE_AFTER_MS * 2]
+
+
+async def test_what_landed_in_time_is_sent_once() -> None:
+    assert await sent(SlowLog(LATE_MS)) == [0]
