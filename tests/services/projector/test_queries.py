@@ -108,7 +108,7 @@ async def test_what_is_no_id_names_nothing(filled: World, pool: Pool) -> None:
 
 
 async def test_tables_are_what_the_projections_say(filled: World, pool: Pool) -> None:
-    types = {"timestamp with time zone": "time"}
+    types = {"double precision": "float", "timestamp with time zone": "time"}
     for table in TABLES.values():
         rows = await pool.fetch(
             "SELECT column_name, data_type FROM information_schema.columns "
