@@ -12,6 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from domain.credential import decider as credentials
+from domain.dead_letter import decider as dead_letters
 from domain.decision import DUPLICATE, Outcome, OutgoingCommand, rejected
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
@@ -38,7 +39,7 @@ from schemas.envelope import (
     partition_of,
 )
 from schemas.payloads import BlobCollector
-from schemas.registry import blobs_of, command_record, decode_command_data, encode_event
+from schemas.registry import blobs_of, decode_command_data, encode_event, sent_command
 from services.api.commands import now_ms
 from services.worker.effects.credential_work import CredentialDesk
 
@@ -46,6 +47,7 @@ _DECIDERS: dict[str, Any] = {
     "workflow": workflows,
     "workspace": workspaces,
     "credential": credentials,
+    "letter": dead_letters,
     "schedule": schedules,
 }
 LANES = {Topic.COMMANDS: Topic.EVENTS, Topic.EXECUTION_COMMANDS: Topic.EXECUTIONS}
@@ -156,7 +158,7 @@ class SmallWorker:
         if command.stream.startswith("execution-"):
             return self._execution(command.stream, given)
         decider = _DECIDERS[command.stream.partition("-")[0]]
-        timed = {"now": self.now()} if decider is schedules else {}
+        timed = {"now": self.now()} if hasattr(decider, "next_due") else {}
         decision = decider.decide(
             given, self._states.get(command.stream), workspace=command.workspace, stream_id=command.stream, **timed
         )
@@ -179,7 +181,10 @@ class SmallWorker:
         """Append what commits want sent (rule 13)."""
         while self._outgoing:
             each, workspace = self._outgoing.pop(0)
-            record = command_record(each.command, id=each.id, stream=each.stream, workspace=workspace, made=now_ms())
+            sent = sent_command(each)
+            record = CommandRecord(
+                sent.id, sent.type, sent.stream, workspace, now_ms(), sent.data, sent.tv, blobs=sent.blobs
+            )
             headers = (("k", KIND_COMMAND), ("i", each.id.encode()), ("s", each.stream.encode()))
             topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS
             place = partition_of(each.stream, self._log.partitions)
