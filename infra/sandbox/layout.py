@@ -78,11 +78,11 @@ def _options() -> Iterator[str]:
     libraries = dict(_libraries())
     yield from ("--setenv", "LD_LIBRARY_PATH", ":".join(sorted({str(Path(name).parent) for name in libraries})))
     yield from ("--setenv", "LANG", "C.UTF-8", "--setenv", "TZ", "UTC0")
-    for stdlib in dict.fromkeys((sysconfig.get_path("stdlib"), sysconfig.get_config_var("LIBDEST"))):
-        yield from ("--ro-bind", str(Path(stdlib).resolve()), stdlib)
-        for packages in ("site-packages", "dist-packages"):
-            if (Path(stdlib) / packages).is_dir():
-                yield from ("--tmpfs", f"{stdlib}/{packages}")
+    stdlib = sysconfig.get_path("stdlib")
+    yield from ("--ro-bind", str(Path(stdlib).resolve()), stdlib)
+    for packages in ("site-packages", "dist-packages"):
+        if (Path(stdlib) / packages).is_dir():
+            yield from ("--tmpfs", f"{stdlib}/{packages}")
     interpreter = _interpreter()
     yield from ("--ro-bind", interpreter, interpreter)
     loader = _loader(interpreter)
