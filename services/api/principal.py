@@ -8,6 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from time import monotonic
 from urllib.parse import urlsplit
 
+from domain.execution.links import RESUME_PREFIX
 from projections.workspaces.queries import ApiKeyRow
 from services.api.asgi import Header, Scope, header_of
 from services.api.problems import Problem
@@ -51,7 +52,7 @@ class Principal:
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC_PATHS or path.startswith(WEBHOOKS_PREFIX)
+    return path in PUBLIC_PATHS or path.startswith((WEBHOOKS_PREFIX, RESUME_PREFIX))
 
 
 class Authenticator:

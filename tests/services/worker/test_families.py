@@ -6,7 +6,8 @@ from uuid import uuid4
 
 from domain.execution.commands import CancelExecution, StartExecution
 from schemas import registry
-from tests.support.workers import Cluster, until
+from schemas.envelope import partition_of
+from tests.support.workers import PARTITIONS, Cluster, until
 
 CHILD, PARENT, REPORTS = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3))
 
@@ -122,3 +123,29 @@ async def test_an_execution_that_cannot_be_run_any_more_starts_its_error_workflo
         (item,) = events(cluster, start.stream)[-1].output
         assert item["json"]["execution"]["error"]["code"] == "workflow_version_unreadable"
         assert item["json"]["execution"]["trigger_type"] == "manual"
+
+
+async def test_s11_s21_another_workspaces_workflow_is_not_there() -> None:
+    async with Cluster() as cluster:
+        cluster.versions.add(CHILD, 1, DOUBLE, workspace="5d1f6f0e-6d0c-4b6e-9d3a-1c9f4a1e7a99")
+        cluster.versions.add(PARENT, 1, CALLS)
+        await cluster.start("a")
+        await cluster.owned("a")
+        stream = await begin(cluster, PARENT, 1)
+        assert (await cluster.closed(stream))[-1] == "execution.failed"
+        assert events(cluster, stream)[-1].error.code == "workflow_not_found"
+
+
+async def test_a_parent_that_only_waits_for_others_is_kept_as_bytes() -> None:
+    async with Cluster() as cluster:
+        waits = workflow(CALLED, {"id": "pause", "type": "wait", "parameters": {"seconds": 3600}})
+        cluster.versions.add(CHILD, 1, waits)
+        cluster.versions.add(PARENT, 1, CALLS)
+        worker = await cluster.start("a")
+        await cluster.owned("a")
+        stream = await begin(cluster, PARENT, 1)
+        await until(lambda: len(children_of(cluster, stream)) == 1, 10, "no child")
+        owner = worker.owner_of("executions", partition_of(stream, PARTITIONS))
+        await until(lambda: owner._memory.entries[stream].frozen is not None, 20, "it is not kept as bytes")
+        await cluster.send(CancelExecution(), stream)
+        assert (await cluster.closed(stream))[-1] == "execution.cancelled"
