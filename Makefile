@@ -41,7 +41,8 @@ torture: install  ## 10,000 executions under a storm on both logs (half an hour)
 
 faults: install  ## one by one under load: the database and its disk, 10,000 timers at once, restarts, rebalances
 	LINKFLOW_TEST_WAITS=10000 LINKFLOW_TEST_REBALANCE_SECONDS=60 $(BIN)/python -m pytest -m torture -s \
-	    tests/torture/test_servers.py tests/torture/test_movements.py tests/torture/test_timer_herd.py
+	    tests/torture/test_servers.py tests/torture/test_movements.py tests/torture/test_races.py \
+	    tests/torture/test_timer_herd.py
 
 soak: install  ## an hour at half load with a kill a minute; SEED=n
 	$(BIN)/python -m tests.torture.soak --minutes 60 --seed $(SEED) --report soak-$(SEED).md

@@ -9,7 +9,15 @@ import time
 
 import pytest
 
-FIRST = ("test_torture", "test_crash_points", "test_servers", "test_movements", "test_timer_herd", "test_overload")
+FIRST = (
+    "test_torture",
+    "test_crash_points",
+    "test_servers",
+    "test_movements",
+    "test_races",
+    "test_timer_herd",
+    "test_overload",
+)
 """In this order; the teeth are last."""
 
 DAY = 86_400
