@@ -188,6 +188,7 @@ class Feed:
             execution_id = stream[len("execution-") :]
             self._origins.learn(execution_id, commit)
             workflow_id = await self._origins.find(accepted.workspace.decode(), execution_id)
+            self._origins.settle(execution_id, commit)
         slot = self._slots.index((accepted.record.topic, accepted.record.partition))
         return FrameBuilder(accepted, commit, anchors, slot, workflow_id)
 

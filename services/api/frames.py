@@ -1,6 +1,7 @@
 """Commits as frames of the feed: decoded once, however many clients want them."""
 
 import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from services.api.reads import Reads
 
 INLINE_BYTES = 64 * 1024
 _KEPT_ORIGINS = 50_000
+_ENDS = frozenset(f"execution.{end}" for end in ("completed", "failed", "cancelled", "timed_out"))
 _ORIGIN_SECONDS = 1.0
 
 
@@ -88,8 +90,13 @@ class Origins:
         self._remember(execution_id, row.workflow_id)
         return row.workflow_id
 
+    def settle(self, execution_id: str, commit: CommitRecord) -> None:
+        """After its end hardly anything is told of an execution: what is remembered is what is open."""
+        if any(event.type in _ENDS for event in commit.events):
+            self._known.pop(execution_id, None)
+
     def _remember(self, execution_id: str, workflow_id: str) -> None:
-        self._known[execution_id] = workflow_id
+        self._known[execution_id] = sys.intern(workflow_id)
         if len(self._known) > _KEPT_ORIGINS:
             self._known.popitem(last=False)
 

@@ -57,6 +57,17 @@ async def test_frames_tell_what_happens(api: Api) -> None:
     assert frames[-1]["data"]["output"] == [{"json": {"a": 1}}]
 
 
+async def test_what_has_ended_is_not_remembered(api: Api) -> None:
+    """The memory of a process grew with every execution that it told of, up to fifty thousand (soak, seed 51)."""
+    workflow, _ = await deploy(api)
+    async with connected(api, f"workflow_id={workflow}") as connection:
+        for number in range(5):
+            await api.client.execute(workflow, {"a": number})
+        frames = await take(connection, 20)
+    assert {frame["workflow_id"] for frame in frames} == {workflow}
+    assert not api.parts.feed._origins._known
+
+
 async def test_filters(api: Api) -> None:
     one, _ = await deploy(api)
     two, _ = await deploy(api)
