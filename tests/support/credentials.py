@@ -14,7 +14,7 @@ from domain.decision import Outcome
 from domain.effects import EffectError, HttpRequest
 from infra.vault import Place, Vault
 from projections.credentials.queries import SealedCredential
-from services.worker.effects.credentials import Credentials
+from services.worker.effects.credentials import AWAY_SECONDS, Credentials
 
 WORKSPACE = "0b9a6c1e-5f1d-4a38-9d53-3f6d1f0c7a11"
 NOW = 1_795_000_000_000
@@ -110,6 +110,7 @@ class MemoryCredentials:
         self,
         provider: Callable[[HttpRequest], dict[str, Any] | EffectError] | None = None,
         seconds: Callable[[], float] | None = None,
+        patience: float = AWAY_SECONDS,
     ) -> Credentials:
         """What one worker of this installation opens credentials by."""
 
@@ -119,4 +120,4 @@ class MemoryCredentials:
             return provider(request)
 
         clock = {"seconds": seconds} if seconds is not None else {}
-        return Credentials(self, self.vault, self, fetch, wall=lambda: self.now, **clock)
+        return Credentials(self, self.vault, self, fetch, wall=lambda: self.now, patience=patience, **clock)

@@ -22,7 +22,7 @@ from tests.torture.observers import poll, resources, sample, waiting_us, watch_l
 from tests.torture.plan import Plan
 from tests.torture.raw_log import RawRecord, keep_records, read_kafka, read_postgres
 from tests.torture.sink import Sink
-from tests.torture.workflows import CHILD, KINDS, document
+from tests.torture.workflows import CHILD, KINDS, document, secret_of, with_credential
 
 KEEP_ALIVE = 32.0
 TABLES = (
@@ -92,9 +92,13 @@ async def deploy_all(plan: Plan, cluster: TortureCluster, sink: str) -> list[Pla
     [url, *_] = cluster.apis.values()
     for canary, key in cluster.keys.items():
         async with Client(url, key) as client:
-            child, _ = await client.deploy(document(CHILD, sink, canary, plan.longest_wait))
+            secret = {"name": "sink", "type": "http_bearer", "data": {"token": secret_of(key)}}
+            credential = (await client.ask("POST", "/api/v1/credentials", json=secret))["id"]
+            called = with_credential(document(CHILD, sink, canary, plan.longest_wait), credential)
+            child, _ = await client.deploy(called)
             for kind in KINDS:
-                workflow, hook = await client.deploy(document(kind.name, sink, canary, plan.longest_wait, child))
+                made = document(kind.name, sink, canary, plan.longest_wait, child)
+                workflow, hook = await client.deploy(with_credential(made, credential))
                 path = hook or f"/api/v1/workflows/{workflow}/execute"
                 places.append(Place(kind.name, canary, key, workflow, path))
     return places

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.torture.journal import Journal
+from tests.torture.workflows import shown
 
 REASONS = {200: b"OK", 500: b"Internal Server Error"}
 
@@ -60,6 +61,8 @@ class Service:
             item=place[2],
             canary=query.get("canary", ""),
             idempotency_key=headers.get("idempotency-key", ""),
+            # the one place where a credential's secret has to be: kept as what it proves
+            credential=shown(headers.pop("authorization", "")),
             headers=" ".join(f"{name}={value}" for name, value in headers.items()),
             body=body.decode("utf-8", "replace"),
             token=token,

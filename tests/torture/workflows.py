@@ -1,6 +1,7 @@
 """The workflows of a run. Every effect names its key, node and item, and carries its workspace's canary."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -60,6 +61,22 @@ def document(kind: str, sink: str, canary: str, longest_wait: float, child: str 
         "connections": edges,
         "settings": {"timeout_seconds": 600},
     }
+
+
+def with_credential(made: Document, credential: str) -> Document:
+    """The document with every HTTP call authenticated by this credential."""
+    nodes = [{**node, "credentials": credential} if node["type"] == "http" else node for node in made["nodes"]]
+    return {**made, "nodes": nodes}
+
+
+def secret_of(api_key: str) -> str:
+    """What the credential of this key's workspace holds: the checkers look for it, too."""
+    return f"tok-{sha256(api_key.encode()).hexdigest()[:40]}"
+
+
+def shown(authorization: str) -> str:
+    """An Authorization header in a form that gives nothing away."""
+    return sha256(authorization.encode()).hexdigest()[:16]
 
 
 def _http(

@@ -24,7 +24,7 @@ from domain.credential.commands import EndConnection, NoteCredentialUsed, StoreT
 from domain.credential.credential_type import CredentialType
 from domain.credential.decider import USED_AGAIN_MS
 from domain.credential.digest import answer_challenge, find_challenge
-from domain.credential.http_auth import CannotAuthorise, authorised, basic, check_host
+from domain.credential.http_auth import CannotAuthorise, authorised, check_host
 from domain.credential.oauth2 import Tokens, may_succeed_later, read_tokens, renewal_request
 from domain.credential.types import CREDENTIAL_TYPES
 from domain.credential.values import complete
@@ -34,7 +34,10 @@ from infra.telemetry.secret_values import RECENT, SecretValues
 from infra.vault import CannotOpen, Place, Vault
 from projections.credentials.queries import SealedCredential
 from services.worker.effects.credential_rows import ROWS_AWAY, CredentialRows
+from services.worker.effects.opened import CredentialProblem, Opened, secret_values
 from services.worker.tell import Teller
+
+__all__ = ["CredentialProblem", "Credentials", "Opened"]
 
 FRESH_SECONDS = 0.25
 KEPT = 2_000
@@ -45,6 +48,9 @@ REFUSED_AGAIN_SECONDS = 30.0
 """A token that a server refuses before its time is renewed once in so long."""
 VISIBLE_SECONDS = 60.0
 """So long renewed tokens may take to be visible before the lock is given up."""
+AWAY_SECONDS = 30.0
+"""So long a database that is away is waited for; the effect's own time-out may be shorter."""
+_AGAIN_SECONDS = 0.2
 _LOOK_SECONDS = 0.03
 _NOTE_SECONDS = 5.0
 
@@ -57,48 +63,6 @@ Fetch = Callable[[str, HttpRequest], Awaitable[dict[str, Any] | EffectError]]
 _log = get_logger("worker.credentials")
 
 
-class CredentialProblem(Exception):
-    """A credential that cannot be used. `message` says nothing of its content."""
-
-    def __init__(self, code: str, message: str, *, retriable: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.retriable = retriable
-
-    def as_error(self) -> EffectError:
-        """What an interpreter answers in place of a result: nothing was sent."""
-        return EffectError(self.code, self.message, retriable=self.retriable)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A credential in clear: for interpreters only, never to be returned or logged (its repr holds no values).
-
-    `fields`: all of them, with defaults, tokens too.
-    """
-
-    id: str
-    type: str
-    fields: Mapping[str, str]
-    workspace: str
-    hiding: SecretValues
-    generation: int = 0
-    expires_at: int | None = None
-    used_at: int = 0
-
-    def hide(self, text: str) -> str:
-        """The text without this credential's secrets, however encoded. Before it is cut, not after."""
-        return self.hiding.hide(text)
-
-    def hide_in(self, value: Any) -> Any:
-        """As `hide`, for a JSON value."""
-        return self.hiding.hide_in(value)
-
-    def __repr__(self) -> str:
-        return f"Opened({self.id}, {self.type})"
-
-
 @dataclass(slots=True)
 class _Kept:
     revision: int
@@ -107,7 +71,8 @@ class _Kept:
 
 
 class Credentials:
-    """One a worker. `seconds`: a monotonic clock; `wall`: milliseconds since 1970."""
+    """One a worker. `seconds`: a monotonic clock; `wall`: milliseconds since 1970; `patience`: seconds that a database
+    which is away is waited for."""
 
     def __init__(
         self,
@@ -118,8 +83,10 @@ class Credentials:
         *,
         seconds: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        patience: float = AWAY_SECONDS,
     ) -> None:
         self._rows = rows
+        self._patience = patience
         self._vault = vault
         self._teller = teller
         self._fetch = fetch
@@ -204,12 +171,14 @@ class Credentials:
 
     async def _load(self, key: Key) -> Opened:
         try:
-            row = await self._rows.find(*key)
+            row = await self._find(key)
         except ROWS_AWAY as error:
             _log.warning("credentials cannot be read", reason=str(error))
-            raise CredentialProblem(
-                "credentials_unavailable", "credentials cannot be read now", retriable=True
-            ) from None
+            kept = self._kept.get(key)
+            if kept is None:
+                raise _away() from None
+            kept.until = self._seconds() + FRESH_SECONDS  # nobody can change or delete it either
+            return kept.opened
         if row is None:
             self._kept.pop(key, None)
             raise CredentialProblem("credential_not_found", "there is no such credential in this workspace")
@@ -223,6 +192,17 @@ class Credentials:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return kept.opened
+
+    async def _find(self, key: Key) -> SealedCredential | None:
+        """The row; where there is nothing to go on with, a database that is away is waited for."""
+        deadline = self._seconds() + self._patience
+        while True:
+            try:
+                return await self._rows.find(*key)
+            except ROWS_AWAY:
+                if key in self._kept or self._seconds() >= deadline:
+                    raise
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     def _opened(self, key: Key, row: SealedCredential) -> Opened:
         workspace, credential_id = key
@@ -372,21 +352,6 @@ class Credentials:
             self._noted.clear()
         for (workspace, credential_id), at in uses.items():
             await self._teller.tell(workspace, f"credential-{credential_id}", NoteCredentialUsed(at))
-
-
-def secret_values(secret: Mapping[str, str], fields: Mapping[str, str]) -> list[str]:
-    """What must not turn up anywhere: the secrets, the parts of those that are objects, and what they are sent as."""
-    values: list[str] = []
-    for name, text in secret.items():
-        values.append(text)
-        if text.startswith("{"):
-            try:
-                values += msgspec.json.decode(text, type=dict[str, str]).values()
-            except msgspec.MsgspecError:
-                continue
-        if name == "password":
-            values.append(basic(fields.get("user", ""), text).removeprefix("Basic "))
-    return values
 
 
 def _away() -> CredentialProblem:

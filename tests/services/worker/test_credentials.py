@@ -117,12 +117,28 @@ async def test_what_is_kept_is_looked_at_again_at_once() -> None:
 
 
 async def test_a_database_that_is_away_may_be_tried_again() -> None:
-    memory = MemoryCredentials()
+    memory, name = MemoryCredentials(), str(uuid4())
+    await memory.add(name, "http_bearer", {"token": CANARY})
     memory.away = ConnectionRefusedError()
     with pytest.raises(CredentialProblem) as away:
-        await memory.worker().open(WORKSPACE, CredentialRef(str(uuid4()), REF))
+        await memory.worker(patience=0.0).open(WORKSPACE, CredentialRef(name, REF))
     assert away.value.code == "credentials_unavailable"
     assert away.value.as_error().retriable
+    waiting = asyncio.create_task(memory.worker().open(WORKSPACE, CredentialRef(name, REF)))
+    while memory.looks < 2:
+        await asyncio.sleep(0)
+    memory.away = None
+    assert (await waiting).fields["token"] == CANARY
+
+
+async def test_what_was_opened_before_is_used_while_the_database_is_away() -> None:
+    memory, name, now = MemoryCredentials(), str(uuid4()), [0.0]
+    await memory.add(name, "http_bearer", {"token": CANARY})
+    worker, ref = memory.worker(seconds=lambda: now[0]), CredentialRef(name, REF)
+    await worker.open(WORKSPACE, ref)
+    memory.away = ConnectionRefusedError()
+    now[0] += 60.0
+    assert (await worker.open(WORKSPACE, ref)).fields["token"] == CANARY
 
 
 async def test_twenty_renewals_at_once_give_one_successor() -> None:

@@ -1,4 +1,4 @@
-"""C17 and C18, as far as their subjects exist: two workspaces with canaries; the API keys as secrets."""
+"""C17 and C18: two workspaces with canaries; API keys and credentials as secrets."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tests.torture.evidence import Evidence, Verdict, verdict
 from tests.torture.facts import start_of
-from tests.torture.workflows import parent_of
+from tests.torture.workflows import parent_of, secret_of, shown
 
 
 def tenant_sealed(evidence: Evidence) -> Verdict:
@@ -24,11 +24,14 @@ def tenant_sealed(evidence: Evidence) -> Verdict:
                 wrong += [f"{execution} of {canary} lies in the workspace of {theirs}"]
         text = json.dumps([event.data for event in events])
         wrong += [f"{execution} of {canary} holds {each}" for each in canaries - {canary} if each in text]
+    credentials = {canary: shown(f"Bearer {secret_of(key)}") for canary, key in evidence.keys.items()}
     sent = {each["key"]: each["canary"] for each in evidence.history if each["op"] == "start"}
     for request in (each for each in evidence.sink if each["what"] == "in"):
         key = request["key"]
         if request["canary"] != sent.get(parent_of(key) if key.startswith("child-") else key):
             wrong.append(f"a call for {request['key']} carried {request['canary']}")
+        if request.get("credential", credentials.get(request["canary"])) != credentials.get(request["canary"]):
+            wrong.append(f"a call for {request['key']} carried another credential than that of {request['canary']}")
     for canary, ids in evidence.lists.items():
         wrong += [
             f"the list of {canary} shows {each} of {owner.get(each)}" for each in ids if owner.get(each) != canary
@@ -39,16 +42,21 @@ def tenant_sealed(evidence: Evidence) -> Verdict:
 
 
 def no_secret_leak(evidence: Evidence) -> Verdict:
-    """No API key in any of its spellings in records, rows, logs of the processes, calls."""
-    wrong = [
-        f"the key of {canary} stands in {name} ({how})"
-        for name, content in evidence.haystacks.items()
+    """No API key and no credential's secret in any spelling in records, rows, logs of the processes, calls."""
+    secrets = [
+        (f"the {what} of {canary}", secret)
         for canary, key in evidence.keys.items()
-        for how, spelling in _spellings(key)
+        for what, secret in (("key", key), ("credential", secret_of(key)))
+    ]
+    wrong = [
+        f"{whose} stands in {name} ({how})"
+        for name, content in evidence.haystacks.items()
+        for whose, secret in secrets
+        for how, spelling in _spellings(secret)
         if spelling in content
     ]
     size = sum(len(content) for content in evidence.haystacks.values())
-    return verdict("C18 no_secret_leak", len(evidence.haystacks), wrong, f"{size / 1e6:.0f} MB searched, API keys only")
+    return verdict("C18 no_secret_leak", len(evidence.haystacks), wrong, f"{size / 1e6:.0f} MB searched")
 
 
 def _spellings(secret: str) -> Iterator[tuple[str, bytes]]:
