@@ -36,7 +36,7 @@ def workflow(*nodes: dict[str, Any], name: str = "race", hook: bool = False) -> 
 
 
 def call(sink: str) -> dict[str, Any]:
-    return {"id": "call", "type": "http", "parameters": {"method": "GET", "url": f"{sink}/ok/600"}}
+    return {"id": "call", "type": "http", "parameters": {"method": "GET", "url": f"{sink}/ok/2000"}}
 
 
 async def ended(client: Client, executions: list[str], within: float = 60.0) -> Counter[str]:
@@ -100,14 +100,14 @@ def _cancels(client: Client) -> Callable[[str], Awaitable[Any]]:
 
 
 async def _cancel_and_complete(client: Client, sink: str) -> Counter[str]:
-    found = await _together(client, (await client.deploy(workflow(call(sink))))[0], _cancels(client), 0.5)
+    found = await _together(client, (await client.deploy(workflow(call(sink))))[0], _cancels(client), 3.0)
     assert found.keys() <= {"completed", "cancelled"}
     return found
 
 
 async def _cancel_and_wake(client: Client, _: str) -> Counter[str]:
-    wait = {"id": "wait", "type": "wait", "parameters": {"seconds": 1}}
-    found = await _together(client, (await client.deploy(workflow(wait)))[0], _cancels(client), 2.0)
+    wait = {"id": "wait", "type": "wait", "parameters": {"seconds": 2}}
+    found = await _together(client, (await client.deploy(workflow(wait)))[0], _cancels(client), 3.0)
     assert found.keys() <= {"completed", "cancelled"}
     return found
 
