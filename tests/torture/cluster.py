@@ -108,6 +108,8 @@ class TortureCluster:
         await self.ready()
         made = json.loads(await self.run_cli("keys", "create", "--workspace", "blue", "--json"))
         self.keys[CANARIES[1]] = made["api_key"]
+        if self._limit is not None:
+            self._limit.begin()
         self._supervising = asyncio.create_task(self._supervise())
 
     async def _open_proxies(self) -> None:

@@ -27,7 +27,8 @@ def _parent() -> Path | None:
 
 
 class CpuLimit:
-    """A group that together gets `processors` (0.5: half of one). `close` when its processes are gone."""
+    """A group that together gets `processors` (0.5: half of one), from `begin` on: a start need not take minutes.
+    `close` when its processes are gone."""
 
     def __init__(self, processors: float) -> None:
         parent = _parent()
@@ -35,7 +36,10 @@ class CpuLimit:
             raise RuntimeError("this machine has no cgroup controller for the processor: run without a limit")
         self.path = parent / f"lf-torture-{secrets.token_hex(4)}"
         self.path.mkdir()
-        quota = int(processors * PERIOD_US)
+        self._processors = processors
+
+    def begin(self) -> None:
+        quota = int(self._processors * PERIOD_US)
         # Its share is a limit and a promise: among many busy neighbours a group counts as one of them otherwise.
         if (self.path / "cpu.max").exists():
             (self.path / "cpu.max").write_text(f"{quota} {PERIOD_US}")

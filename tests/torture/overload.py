@@ -30,10 +30,10 @@ MEASURE_SECONDS = 6.0
 FACTOR = 3
 LEAST_FACTOR = 2.5
 
-MOST_UNDECIDED = {"dear": 60, "light": 200}
+MOST_UNDECIDED = {"dear": 40, "light": 80}
 """Of one partition, by mix: some seconds of work each for the share of a processor that the cluster has."""
 
-PROCESSORS = 0.5
+PROCESSORS = 0.15
 
 RECOVERY_LIMIT = 30.0
 MOST_GROWTH_MB = 150.0
