@@ -67,7 +67,7 @@ def read_answer(answer: bytes) -> ScriptAnswer:
     """The answer, checked; its error stays a value, because its logs are wanted too. Raises NodeFailure."""
     try:
         read = _decode(answer)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NodeFailure("invalid_output", f"what the code put out cannot be used: {error}") from None
     if len(read.logs) > MOST_LINES or any(len(line.text) > LONGEST_LINE for line in read.logs):
         raise NodeFailure("invalid_output", "the code logged more than is allowed")

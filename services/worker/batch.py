@@ -23,7 +23,7 @@ from infra.telemetry.logs import get_logger
 from infra.telemetry.tracing import start_span
 from schemas import registry
 from schemas.envelope import Answers, CommandRecord, SentCommand, decode_command, header, partition_of
-from schemas.errors import SchemaError
+from schemas.errors import SchemaError, UnencodableRecord
 from services.worker.clock import OwnerClock, wall_ms
 from services.worker.commits import CommitEncoder, CommitTooLarge
 from services.worker.dead_letters import dead_letter, recorded
@@ -334,7 +334,7 @@ class Batch:
         version = entry.version if entry else 0
         try:
             encoded, queued_at = self._encode(stream, entry, version, decision, command, why)
-        except CommitTooLarge as error:
+        except (CommitTooLarge, UnencodableRecord) as error:
             known = entry if version else None
             decision = self._failed(command, known, stream, why.workspace, error.code, str(error))
             encoded, queued_at = self._encode(stream, entry, version, decision, command, why)

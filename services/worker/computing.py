@@ -25,9 +25,12 @@ from domain.workflow.graph import Graph
 from infra.sandbox import Limits, SandboxFailed, SandboxUnavailable, ScriptRequest
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
+from schemas.nesting import MAX_JSON_DEPTH, too_deep
 from services.worker.clock import wall_ms
 from services.worker.compute import ComputeFailed, ComputePool
 
+ENVELOPE_DEPTH = 5
+"""Of an answer around the values in it."""
 AHEAD_SECONDS = 0.02
 """So long the results of a chain are held back for the next one."""
 
@@ -62,11 +65,14 @@ class Computing:
         loop = asyncio.get_running_loop()
         until = loop.time() + AHEAD_SECONDS
         sources = _sources(state, graph, node, run)
-        while (command := await self._one(workspace, state, node, run, graph, document)) is not None:
+        while (command := await self._surely(workspace, state, node, run, graph, document)) is not None:
             done.append(replace(command, sources=sources))
             if command.answer is None or graph.by_id[node].script is None or loop.time() > until:
                 break
-            decision = decide(command, state, graph, execution_id=state.id, now=now, clock=wall_ms())
+            try:
+                decision = decide(command, state, graph, execution_id=state.id, now=now, clock=wall_ms())
+            except Exception:  # noqa: BLE001 - the owner decides it as well, and says what is wrong
+                break
             following = _following(decision, node, graph)
             if following is None:
                 break
@@ -78,6 +84,16 @@ class Computing:
         self._pool.close()
         if self._sandbox is not None:
             await self._sandbox.close()
+
+    async def _surely(
+        self, workspace: str, state: Execution, node: str, run: int, graph: Graph, document: bytes
+    ) -> ConcludeCompute | None:
+        """As `_one`; what nobody thought of is a result, too: a run without one would hang."""
+        try:
+            return await self._one(workspace, state, node, run, graph, document)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("a run could not be computed")
+            return _failed(node, run, "internal_error", f"{type(error).__name__}: {error}")
 
     async def _one(
         self, workspace: str, state: Execution, node_id: str, run: int, graph: Graph, document: bytes
@@ -109,7 +125,10 @@ class Computing:
         request = ScriptRequest(call.language, call.mode, call.key, call.job, Limits(seconds=call.seconds))
         started = asyncio.get_running_loop().time()
         try:
-            return await self._sandbox.run(workspace, request)
+            answer = await self._sandbox.run(workspace, request)
+            if too_deep(answer, MAX_JSON_DEPTH + ENVELOPE_DEPTH):
+                return failed_answer("output_too_deep", f"what was put out is nested more than {MAX_JSON_DEPTH} deep")
+            return answer
         except (SandboxUnavailable, SandboxFailed) as error:
             return failed_answer(error.code, str(error))
         except Exception as error:  # noqa: BLE001 - a result, whatever happened: nobody waits for ever

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.services.worker.test_running import DONE, Server, begin, call, chain, events, outputs, server
 from tests.support.workers import Cluster
 
@@ -62,6 +64,48 @@ async def test_without_a_sandbox_nothing_runs_and_the_error_says_so() -> None:
             assert types[-2:] == ["execution.node_failed", "execution.failed"]
             assert events(cluster, stream)[-1].error.code == "sandbox_unavailable"
             assert "sandbox" in events(cluster, stream)[-1].error.message
+
+
+BY_ITSELF = """
+import os
+for file in range(3, 64):
+    try:
+        os.write(file, len(answer).to_bytes(4, "big") + answer)
+    except OSError:
+        pass
+return []
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        (r"""answer = b'{"items":[{"json":{"a":"\xff"}}]}'""" + BY_ITSELF, "invalid_output"),
+        (r"""answer = b'{"items":[{"json":' + b'{"a":' * 5000 + b'}' * 5002 + b']}'""" + BY_ITSELF, "output_too_deep"),
+        ("answer = b'[]'" + BY_ITSELF, "invalid_output"),
+        ("value = {}\nfor n in range(200):\n    value = {'a': value}\nreturn value", "output_too_deep"),
+    ],
+    ids=["no text", "deep", "no answer", "honest and deep"],
+)
+async def test_whatever_a_program_answers_its_execution_ends_and_others_go_on(source: str, error: str) -> None:
+    async with Cluster(sandboxed=True) as cluster:
+        await cluster.start("a")
+        stream = await begin(cluster, chain(code("x", source, language="python"), DONE))
+        assert (await cluster.closed(stream, 30))[-1] == "execution.failed"
+        assert events(cluster, stream)[-1].error.code == error
+        after = await begin(cluster, chain(code("x", "return [{json: {ended: true}}]"), DONE))
+        assert (await cluster.closed(after, 30))[-1] == "execution.completed"
+
+
+async def test_what_cannot_be_written_as_json_fails_its_execution_not_the_worker() -> None:
+    async with Cluster() as cluster:
+        await cluster.start("a")
+        deeper = [{"id": f"a{n}", "type": "aggregate", "parameters": {}} for n in range(520)]
+        stream = await begin(cluster, chain(*deeper))
+        assert (await cluster.closed(stream, 30))[-1] == "execution.failed"
+        assert events(cluster, stream)[-1].error.code == "unencodable"
+        after = await begin(cluster, chain({"id": "x", "type": "noop"}))
+        assert (await cluster.closed(after, 30))[-1] == "execution.completed"
 
 
 async def test_a_takeover_runs_code_again() -> None:

@@ -15,7 +15,9 @@ from tests.simulation.clocks import EPOCH_MS
 
 Report = Callable[[str, str], None]
 
-FORBIDDEN_OUTCOMES = frozenset({"internal_error", "commit_too_large", "undecodable", "poison", "misplaced"})
+FORBIDDEN_OUTCOMES = frozenset(
+    {"internal_error", "commit_too_large", "unencodable", "undecodable", "poison", "misplaced"}
+)
 """Nothing in a simulation gives an owner a reason for these."""
 
 
