@@ -131,9 +131,10 @@ class Credentials:
 
     async def answer_refusal(
         self, request: HttpRequest, opened: Opened, status: int, headers: Mapping[str, str], url: str = ""
-    ) -> HttpRequest | None:
+    ) -> tuple[HttpRequest, Opened] | None:
         """What to send once more after this answer to an authorised request; None: the answer stands.
 
+        With it the credential as it is in there: of a new token `opened` knows nothing, so it cannot hide it.
         `request`: as it was before `authorise`; `headers`: of the answer, in lower case; `url`: as it was sent, with
         its query. Raises CredentialProblem.
         """
@@ -141,13 +142,15 @@ class Credentials:
         if status != 401 or type_.http is None:
             return None
         if type_.http.scheme == "digest":
-            return self._digest_answer(request, opened, type_, headers, url or request.url)
+            proven = self._digest_answer(request, opened, type_, headers, url or request.url)
+            return None if proven is None else (proven, opened)
         if type_.oauth2:
             key = (opened.workspace, opened.id)
             if self._seconds() < self._refused_until.get(key, 0.0):
                 return None  # a new token was refused as well: it is not the token
             self._refused_until[key] = self._seconds() + REFUSED_AGAIN_SECONDS
-            return await self.authorise(request, await self._renewed(key, opened))
+            renewed = await self._renewed(key, opened)
+            return await self.authorise(request, renewed), renewed
         return None
 
     async def close(self) -> None:

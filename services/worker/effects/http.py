@@ -90,6 +90,8 @@ class _Call:
         self._request = request
         self._context = context
         self._opened: Opened | None = None
+        self._used: list[Opened] = []
+        """The credential in every state in which it was sent: none of them may come back."""
         self._first: Target | None = None
         self._progress = Progress()
         self._room = request.max_response_bytes
@@ -122,24 +124,27 @@ class _Call:
 
     def hidden(self, value: dict[str, Any]) -> dict[str, Any]:
         """The value without the credential's secrets: a server may echo what it was sent."""
-        if self._opened is None:
-            return value
-        file = value.pop("binary", None)
-        hidden: dict[str, Any] = self._opened.hide_in(value)
-        if file is not None:  # its content is clean already, and would be no base64 any more
-            hidden["binary"] = {**self._opened.hide_in({**file, "data": ""}), "data": file["data"]}
-        return hidden
+        for used in self._used:
+            file = value.pop("binary", None)
+            value = used.hide_in(value)
+            if file is not None:  # its content is clean already, and would be no base64 any more
+                value["binary"] = {**used.hide_in({**file, "data": ""}), "data": file["data"]}
+        return value
 
     def hidden_error(self, error: EffectError) -> EffectError:
         """The error without secrets; it may have happened if the server had the request, as answers before show."""
         unknown = error.unknown and self._progress.sent
         if self._progress.answers and error.code in {"connection_failed", "tls_failed", "timeout", "invalid_request"}:
             unknown = True
-        message = error.message if self._opened is None else self._opened.hide(error.message)
-        return msgspec.structs.replace(error, unknown=unknown, message=message[:_LONGEST_MESSAGE])
+        return msgspec.structs.replace(error, unknown=unknown, message=self._hide(error.message)[:_LONGEST_MESSAGE])
+
+    def _hide(self, text: str) -> str:
+        for used in self._used:
+            text = used.hide(text)
+        return text
 
     def _decoded(self, answer: Answer) -> dict[str, Any]:
-        return decode_body(answer, self._request.response, None if self._opened is None else self._opened.hide)
+        return decode_body(answer, self._request.response, self._hide if self._used else None)
 
     async def _open(self) -> None:
         if self._request.credential is None:
@@ -147,6 +152,7 @@ class _Call:
         if self._credentials is None:
             raise CredentialProblem("credentials_unavailable", "this worker has no credentials")
         self._opened = await self._credentials.open(self._context.workspace, self._request.credential)
+        self._used.append(self._opened)
 
     async def _answer(self, request: HttpRequest) -> Answer:
         """One page: with the credential where the first one went, without it and all secrets anywhere else."""
@@ -162,7 +168,12 @@ class _Call:
         if answer.status != 401 or answer.hops:
             return answer
         again = await self._credentials.answer_refusal(request, self._opened, answer.status, answer.headers, answer.url)
-        return answer if again is None else await self._send(again)
+        if again is None:
+            return answer
+        request, self._opened = again
+        if self._opened not in self._used:
+            self._used.append(self._opened)
+        return await self._send(request)
 
     async def _send(self, request: HttpRequest) -> Answer:
         sending = _outgoing(request, self._context)

@@ -244,7 +244,8 @@ async def test_a_token_refused_before_its_time_is_renewed_once() -> None:
     assert await worker.answer_refusal(REQUEST, opened, 403, {}) is None
     again = await worker.answer_refusal(REQUEST, opened, 401, {})
     assert again is not None
-    assert again.headers == {"Authorization": "Bearer access-1"}
+    assert again[0].headers == {"Authorization": "Bearer access-1"}
+    assert again[1].hide("it was access-1") == "it was [hidden]"
     assert await worker.answer_refusal(REQUEST, await worker.open(WORKSPACE, ref), 401, {}) is None
 
 
@@ -256,8 +257,8 @@ async def test_digest_answers_a_challenge() -> None:
     challenge = {"www-authenticate": 'Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256'}
     again = await worker.answer_refusal(REQUEST, opened, 401, challenge)
     assert again is not None
-    assert again.headers["Authorization"].startswith('Digest username="u"')
-    assert CANARY not in again.headers["Authorization"]
+    assert again[0].headers["Authorization"].startswith('Digest username="u"')
+    assert CANARY not in again[0].headers["Authorization"]
     assert await worker.answer_refusal(REQUEST, opened, 401, {}) is None
     with pytest.raises(CredentialProblem):
         await worker.answer_refusal(REQUEST, opened, 401, challenge, "https://evil.example/")

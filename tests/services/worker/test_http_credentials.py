@@ -204,6 +204,26 @@ async def test_oauth2_gets_its_token_and_renews_what_is_refused(shop: Shop) -> N
         ]  # fmt: skip
 
 
+async def test_a_token_that_was_renewed_on_the_way_comes_back_as_little_as_the_one_before(shop: Shop) -> None:
+    """S24, and the pages that follow go on with it."""
+
+    async def picky(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        given, place = asked.headers["authorization"], int(asked.target.removeprefix("/"))
+        refused = place > 0 and given.endswith("1")
+        body = {"echo": given, "next": f"/{place + 1}" if place < 3 else None}
+        writer.write(answer(json.dumps(body).encode(), "401 No" if refused or place == 9 else "200 OK"))
+
+    oauth = {"grant": "client_credentials", "token_url": "https://id.example/token", "client_id": "c"}
+    async with serve_raw(picky) as server:
+        pages = Pages("link", at="next", most_pages=9)
+        result = await shop.ask("oauth2", server.url + "/0", oauth, pages=pages)
+        assert isinstance(result, dict), result
+        assert [asked.headers["authorization"][-1] for asked in server.asked] == ["1", "1", "2", "2", "2"]
+        assert [page["echo"] for page in [*result["earlier"], result["body"]]] == ["Bearer [hidden]"] * 4
+        result = await shop.ask("oauth2", server.url + "/9", oauth)
+        assert "token-number" not in json.dumps(result)
+
+
 @pytest.mark.parametrize("type_", TYPES)
 async def test_v03_a_redirect_to_another_origin_gets_nothing(server: RawServer, shop: Shop, type_: str) -> None:
     async with serve_raw(serve) as other:
