@@ -135,7 +135,7 @@ async def test_health_names_every_component(api: Api) -> None:
         async with session.get(f"{api.url}/health/ready") as answer:
             assert answer.status == 200, await answer.text()
             body = await answer.json()
-        assert body["components"].keys() == {"log", "database", "worker", "projector", "scheduler"}
+        assert body["components"].keys() == {"log", "database", "worker", "projector", "scheduler", "sandbox"}
         assert all(component["ok"] for component in body["components"].values())
         async with session.get(f"{api.url}/health/live") as answer:
             assert answer.status == 200
