@@ -7,8 +7,9 @@ import os
 from typing import Any
 
 import psutil
+import pytest
 
-from infra.sandbox import Limits, Sandbox
+from infra.sandbox import Limits, Sandbox, pool
 from tests.sandbox.conftest import Ask
 
 PLANT = """
@@ -59,6 +60,26 @@ async def test_both_engines_have_the_same_globals(ask: Ask) -> None:
     heavy = (await ask("const end = Date.now() + 100; while (Date.now() < end); " + names))["items"][0]["json"]["names"]
     assert quick == heavy
     assert "console" in quick
+
+
+async def test_what_quickjs_has_no_time_for_goes_to_v8(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little its process got of the machine: only the run's own time counts as a time-out."""
+    await ask("return []")
+    monkeypatch.setattr(pool, "GRACE_SECONDS", 0.001 - pool.SHORT_SECONDS)
+    answer = await ask("return {done: true}", limits=Limits(seconds=20))
+    assert answer["items"][0]["json"] == {"done": True}
+
+
+async def test_half_a_character_becomes_the_sign_for_it(ask: Ask) -> None:
+    face = "'\U0001f600'"
+    code = f"return {{half: {face}.slice(0, 1), whole: {face}, named: '\\\\ud83d', two: {face}[1] + {face}[0]}}"
+    seen = {"half": "\ufffd", "whole": "\U0001f600", "named": "\\ud83d", "two": "\ufffd\ufffd"}
+    assert (await ask(code))["items"][0]["json"] == seen
+    busy = "const end = Date.now() + 100; while (Date.now() < end); "
+    assert (await ask(busy + code))["items"][0]["json"] == seen
+    python = "return {'half': '\\ud83d', 'whole': '\\U0001f600', 'named': '\\\\ud83d', 'two': '\\ude00\\ud83d'}"
+    assert (await ask(python, "python"))["items"][0]["json"] == seen
+    assert (await ask([f"[...new Set([{face}[0]])][0]"], mode="expressions"))["values"] == [[["v", "\ufffd"]]]
 
 
 async def test_a_process_serves_one_tenant(ask: Ask) -> None:

@@ -18,7 +18,7 @@
   };
   const finish = (answer) => {
     if (dropped) logs.push({level: 'warn', text: `… ${dropped} more lines were dropped`});
-    done = stringify({...answer, logs});
+    done = __wellFormed(stringify({...answer, logs}));
   };
   const failure = (error) => {
     const stack = error instanceof Error ? String(error.stack ?? '') : '';

@@ -19,6 +19,11 @@ for (const name of ['toLocaleString', 'toLocaleDateString', 'toLocaleTimeString'
 delete Number.prototype.toLocaleString;
 delete BigInt.prototype.toLocaleString;
 
+// JSON in which half a character, which no text can hold, is U+FFFD, as the expression language has it.
+function __wellFormed(json) {
+  return json.includes('\\ud') ? json.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (sign) => sign === '\\\\' ? sign : '\ufffd') : json;
+}
+
 function __instant(millis, offsetMinutes, zone) {
   const wall = new Date(millis + offsetMinutes * 60000);
   const two = (n) => String(n).padStart(2, '0');

@@ -98,7 +98,7 @@
         }
         answers.push(answer);
       }
-      done = stringify({values: answers});
+      done = __wellFormed(stringify({values: answers}));
     };
     every().catch((error) => { done = stringify({error: {code: 'expression_failed', message: String(error)}}); });
   };

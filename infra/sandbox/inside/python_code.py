@@ -112,10 +112,20 @@ def serve(channel: int, order: dict) -> None:
     header, job = received
     log = Log()
     try:
-        answer = json.dumps(run(json.loads(job, object_hook=Object), log) | {"logs": log.kept()}).encode()
+        answer = text(
+            json.dumps(run(json.loads(job, object_hook=Object), log) | {"logs": log.kept()}, ensure_ascii=False)
+        )
     except MemoryError:
         answer = wire.no_memory(header["memory"])
     wire.send(channel, wire.bounded(answer, header["output"]))
+
+
+def text(answer: str) -> bytes:
+    """UTF-8, in which half a character is U+FFFD, as the expression language has it."""
+    try:
+        return answer.encode()
+    except UnicodeEncodeError:
+        return answer.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def run(job: dict, log: Log) -> dict:
