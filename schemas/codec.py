@@ -18,6 +18,7 @@ from schemas.errors import (
     UnencodableRecord,
     UnknownRecord,
 )
+from schemas.nesting import MAX_RECORD_DEPTH, too_deep
 from schemas.payloads import NO_BLOBS, PAYLOAD_FIELDS, SPILL_OVER, Spill, join, split
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -86,6 +87,8 @@ class Codec:
             data = _encode(value)
         except ENCODING_ERRORS as error:
             raise UnencodableRecord(name, error) from error
+        if too_deep(data, MAX_RECORD_DEPTH):
+            raise UnencodableRecord(name, ValueError(f"it is nested more than {MAX_RECORD_DEPTH} levels deep"))
         if len(data) > over and spill is not None and payloads:
             data, blobs = split(data, payloads, spill, over)
             return name, version, msgspec.Raw(data), blobs

@@ -97,11 +97,21 @@ async def test_whatever_a_program_answers_its_execution_ends_and_others_go_on(so
         assert (await cluster.closed(after, 30))[-1] == "execution.completed"
 
 
-async def test_what_cannot_be_written_as_json_fails_its_execution_not_the_worker() -> None:
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [{"id": f"a{n}", "type": "aggregate", "parameters": {}} for n in range(600)],
+        [{"id": f"a{n}", "type": "aggregate", "parameters": {}} for n in range(210)],
+        [{"id": "s", "type": "set", "parameters": {"fields": {".".join("a" * 900): 1}}}],
+    ],
+    ids=["for the encoder", "for readers", "at once"],
+)
+async def test_what_is_nested_too_deep_for_a_record_fails_its_execution_not_the_worker(
+    nodes: list[dict[str, Any]],
+) -> None:
     async with Cluster() as cluster:
         await cluster.start("a")
-        deeper = [{"id": f"a{n}", "type": "aggregate", "parameters": {}} for n in range(520)]
-        stream = await begin(cluster, chain(*deeper))
+        stream = await begin(cluster, chain(*nodes))
         assert (await cluster.closed(stream, 30))[-1] == "execution.failed"
         assert events(cluster, stream)[-1].error.code == "unencodable"
         after = await begin(cluster, chain({"id": "x", "type": "noop"}))
