@@ -21,7 +21,7 @@ from tests.simulation.clocks import simulated_boot_ms, simulated_wall_ms
 from tests.simulation.group import Group
 from tests.simulation.log import SimLog
 from tests.simulation.loop import Process, SimLoop
-from tests.simulation.stores import SimBlobs, SimCheckpoints, SimComputePool, SimVersions, Statements
+from tests.simulation.stores import SimBlobs, SimCheckpoints, SimComputePool, SimSandbox, SimVersions, Statements
 from tests.simulation.world import World
 from tests.support.workers import KnownVersions
 
@@ -158,6 +158,7 @@ class Installation:
             lanes=(WatchedLane(versions, shared.states), AggregateLane()),
             interpreters={HttpRequest: shared.world.client(name)},
             compute=SimComputePool(shared.log.faults),
+            sandbox=SimSandbox(shared.log.faults),
         )
         self.workers[name] = worker
         try:

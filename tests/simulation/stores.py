@@ -4,10 +4,13 @@ from asyncio import get_running_loop, sleep
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from domain.execution.decider import compute_run
 from domain.workflow.graph import Graph
 from infra.blobs import MemoryBlobs
 from infra.postgres.checkpoints import Checkpoint, CheckpointChange, MemoryCheckpoints
+from infra.sandbox import SandboxFailed, ScriptRequest
 from schemas.envelope import Epoch
 from services.worker.compute import ComputeFailed, ComputePool
 from services.worker.versions import GraphKey
@@ -152,6 +155,26 @@ class SimVersions:
             await self._statements.before()
             if self._known.get(key) is not None:
                 self._loaded.add(key)
+
+
+class SimSandbox:
+    """The sandbox without processes: takes a while, fails sometimes, gives back the items that it was given."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    async def run(self, tenant: str, request: ScriptRequest) -> bytes:
+        await sleep(self._faults.latency())
+        if self._faults.strikes("sandbox failed", 0.02):
+            raise SandboxFailed("sandbox_failed", "the sandboxed process died")
+        job = msgspec.json.decode(request.job)
+        if request.mode == "expressions":
+            return msgspec.json.encode({"values": [[["v", 2] for _ in job["items"]] for _ in job["sources"]]})
+        items = [{"json": item["json"], "from": [number]} for number, item in enumerate(job["items"])]
+        return msgspec.json.encode({"items": items})
+
+    async def close(self) -> None:
+        return
 
 
 class SimComputePool(ComputePool):

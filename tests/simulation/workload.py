@@ -11,8 +11,16 @@ from tests.support.executions import compiled, node, workflow
 
 _KINDS = (
     "set", "set", "if", "filter", "switch", "merge", "merge", "loop", "get", "put", "post", "post", "keyed", "wait",
-    "wait", "noop", "stop", "call",
+    "wait", "noop", "stop", "call", "code", "code", "transform",
 )  # fmt: skip
+_TRANSFORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("sort", {"fields": [{"name": "n", "order": "desc"}]}),
+    ("limit", {"count": 1}),
+    ("aggregate", {"into": "all"}),
+    ("remove_duplicates", {}),
+    ("set", {"fields": {"made": "{{ new Map([[1, 2]]).get(1) }}"}}),
+)
+"""The last one's expression is for the sandbox."""
 _POLICIES = ("fail", "continue", "error_output")
 _OUTPUTS = {"if": ("true", "false"), "switch": ("a", "b"), "loop": ("loop", "loop", "done")}
 _WAITS = (0, 0.5, 3, 4.9, 7, 12, 30)
@@ -54,6 +62,12 @@ def random_node(source: random.Random, name: str, calls: Sequence[str]) -> dict[
             return node(name, "execute_workflow", called, **policy, **more)
         case "wait":
             return node(name, "wait", {"seconds": source.choice(_WAITS)})
+        case "code":
+            mode = source.choice(("all_items", "each_item"))
+            return node(name, "code", {"source": "return items", "mode": mode}, **policy)
+        case "transform":
+            kind, parameters = source.choice(_TRANSFORMS)
+            return node(name, kind, parameters, **policy)
         case "stop" if source.random() < 0.3:
             return node(name, "stop_and_error", {"message": "enough"}, **policy)
         case _:
