@@ -6,9 +6,12 @@ A run that takes too long is treated like one whose process died: its processes 
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Any
 
 from domain.execution.decider import compute_run
@@ -106,4 +109,18 @@ class ComputePool:
 
 
 def _processes(number: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=load_node_packages)
+    return ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """Of a new compute process: the nodes that it may meet, and an end of its own when its worker was killed (the pipe
+    that it waits at has its other end in this process as well, so it would wait for ever)."""
+    worker = parent_process()
+    if worker is not None:
+        Thread(target=_end_after, args=(worker,), name="worker", daemon=True).start()
+    load_node_packages()
+
+
+def _end_after(worker: BaseProcess) -> None:
+    worker.join()
+    os._exit(1)

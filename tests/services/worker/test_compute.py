@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +67,36 @@ async def test_a_run_that_does_not_end_is_stopped_and_the_others_are_done(tmp_pa
         pool.close()
     assert str(results[0]) == "it took longer than 3 seconds"
     assert results[1] == b"done"
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from services.worker.compute import ComputePool
+from tests.services.worker.test_compute import tell_process
+
+async def main():
+    print(int(await ComputePool(1, tell_process).run(b"", b"")), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def tell_process(_document: bytes, _job: bytes) -> bytes:
+    return str(os.getpid()).encode()
+
+
+def test_the_processes_of_a_killed_worker_end(tmp_path: Path) -> None:
+    program = tmp_path / "worker.py"
+    program.write_text(KILLED)
+    root = Path(__file__).parents[3]
+    ended = subprocess.run(
+        [sys.executable, program],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )  # it returns when nobody holds the pipes any more, so when the compute process has ended too
+    assert ended.returncode == -signal.SIGKILL
+    assert int(ended.stdout) != os.getpid()
