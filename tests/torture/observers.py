@@ -95,15 +95,16 @@ def waiting_us() -> int | None:
 
 
 async def watch_usage(cluster: TortureCluster, journal: Journal, every: float = 10.0) -> None:
-    """What every process holds, and the servers' share. Until cancelled."""
+    """What every process holds; its clients' connections are their own matter and counted apart. Until cancelled."""
     while True:
         await asyncio.sleep(every)
         uses = {
             name: {
                 "rss": round(use["rss"], 2),
-                "fds": use["fds"],
+                "fds": use["fds"] - use["clients"],
                 "threads": use["threads"],
-                "connections": sum(count for what, count in use.items() if what.startswith("tcp ")),
+                "connections": sum(n for what, n in use.items() if what.startswith("tcp ")) - use["clients"],
+                "clients": use["clients"],
                 "age": round(_age(cluster, name), 1),
             }
             for name, use in (await asyncio.to_thread(resources, cluster)).items()
@@ -119,17 +120,21 @@ def _age(cluster: TortureCluster, name: str) -> float:
 
 
 def resources(cluster: TortureCluster) -> dict[str, dict[str, float]]:
-    """By process: resident memory (MB) of the whole tree, file descriptors, threads, and TCP connections by port."""
+    """By process: resident memory (MB) of the whole tree, file descriptors, threads, connections of clients, and all TCP
+    connections by port."""
     found: dict[str, dict[str, float]] = {}
     for name, process in cluster.processes.items():
-        total = {"rss": 0.0, "fds": 0.0, "threads": 0.0}
+        total = {"rss": 0.0, "fds": 0.0, "threads": 0.0, "clients": 0.0}
         for each in process.tree():
             try:
                 with each.oneshot():
                     total["rss"] += each.memory_info().rss / 1e6
                     total["fds"] += each.num_fds()
                     total["threads"] += each.num_threads()
-                for connection in each.net_connections("tcp"):
+                connections = each.net_connections("tcp")
+                served = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+                total["clients"] += sum(bool(one.raddr) and one.laddr.port in served for one in connections)
+                for connection in connections:
                     place = f"tcp {connection.status} {connection.raddr.port if connection.raddr else 'listening'}"
                     total[place] = total.get(place, 0.0) + 1
             except psutil.NoSuchProcess:
