@@ -120,7 +120,7 @@ def _age(cluster: TortureCluster, name: str) -> float:
 
 
 def resources(cluster: TortureCluster) -> dict[str, dict[str, float]]:
-    """By process: resident memory (MB) of the whole tree, file descriptors, threads, connections of clients, and all TCP
+    """By process: resident memory (MB) of the whole tree, descriptors, threads, connections of clients, and all TCP
     connections by port."""
     found: dict[str, dict[str, float]] = {}
     for name, process in cluster.processes.items():
