@@ -343,7 +343,18 @@ def test_recovery_does_not_count_the_time_without_servers() -> None:
         {"what": "over", "kind": "database", "target": "database", "began": 3500.0, "at": 5000.0},
     ]
     found.history[-1]["at"] = 7000.0
-    assert running.recovery_times(found) == {"api": [2.0], "database": [3.0, 2.0]}
+    assert running.recovery_times(found) == {running.ALONE: [2.0], "database": [3.0, 2.0]}
+
+
+def test_an_api_that_was_killed_while_the_other_was_paused_is_judged_as_a_start() -> None:
+    found = evidence()
+    found.history.append({**found.history[0], "n": 2, "api": "api-1"})
+    found.history[1]["at"] = 4000.0
+    kill = {"what": "over", "kind": "kill", "target": "api-0", "began": 1000.0, "at": 1200.0}
+    found.faults = [kill]
+    assert running.recovery_times(found) == {"api": [3.0]}
+    found.faults = [kill, {"what": "over", "kind": "pause", "target": "api-1", "began": 500.0, "at": 3900.0}]
+    assert running.recovery_times(found) == {running.ALONE: [3.0]}
 
 
 def test_a_calm_day_is_no_storm() -> None:
