@@ -36,7 +36,7 @@ from services.worker.recovery import OwnershipLost, announce, first_waiting, las
 from services.worker.surroundings import Surroundings
 from services.worker.versions import VersionsBehind
 
-SUSPECT_LIMIT = 5
+SUSPECT_LIMIT = 10
 """An input that was decided alone so often in a row without an answer takes its process down."""
 MAX_BATCH = 200
 """Decisions in one append."""

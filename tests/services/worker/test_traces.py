@@ -14,12 +14,14 @@ from infra.log.port import LogUnavailable, NewRecord, Topic
 from infra.postgres.checkpoints import CheckpointChange, CheckpointRefused
 from schemas.envelope import KIND_COMMIT, KIND_TAKEOVER, Epoch, TakeoverRecord, encode, partition_of
 from schemas.fence import Fence, GapInLog
+from services.worker import owner
 from services.worker.clock import wall_ms
 from services.worker.lanes import AggregateLane, Entry
-from services.worker.owner import SUSPECT_LIMIT
 from services.worker.worker import GROUP
 from tests.support.workers import PARTITIONS, WORKSPACE, Cluster, until
 
+FEW = 5
+"""Deaths that make an input a suspect here; the product waits for more."""
 STREAM = f"workspace-{WORKSPACE}"
 PLACE = partition_of(STREAM, PARTITIONS)
 CREATE = CreateWorkspace(workspace_id=WORKSPACE, name="Acme", at=1)
@@ -249,7 +251,11 @@ async def test_trace_14_a_decision_that_raises_is_recorded_as_failed_and_the_par
         assert good.outcome.kind == "accepted"
 
 
-async def test_trace_14_an_input_that_takes_its_process_down_becomes_a_dead_letter() -> None:
+async def test_trace_14_an_input_that_takes_its_process_down_becomes_a_dead_letter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owner, "SUSPECT_LIMIT", FEW)
+
     class Deadly(AggregateLane):
         def decide(self, command, entry, **rest) -> Decision:  # type: ignore[no-untyped-def]
             if isinstance(command, AddApiKey):
@@ -372,14 +378,15 @@ class RefusesCommits(MemoryLog):
         return super().append(topic, partition, records)
 
 
-async def test_an_input_whose_commits_were_lost_again_and_again_is_no_poison() -> None:
+async def test_an_input_whose_commits_were_lost_again_and_again_is_no_poison(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a process that died of it speaks against it: this one lives on (rule 8)."""
+    monkeypatch.setattr(owner, "SUSPECT_LIMIT", FEW)
     cluster = Cluster()
     cluster.log = log = RefusesCommits(PARTITIONS, clock=wall_ms)
     async with cluster:
         await cluster.start("a")
         await cluster.owned("a")
-        log.left = SUSPECT_LIMIT + 3
+        log.left = FEW + 3
         sent = await cluster.send(CREATE, STREAM)
         commit = await cluster.answered(sent, STREAM)
         assert commit.outcome.kind == "accepted"
