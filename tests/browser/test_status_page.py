@@ -42,7 +42,7 @@ async def test_a_run_is_seen_live(api: Api, browser: Browser, tmp_path: Path) ->
 
     await asyncio.to_thread(browser.open, link)
     await see("return document.getElementById('feed').textContent === 'live'")
-    await see("return document.querySelectorAll('#components .card').length === 5")
+    await see("return document.querySelectorAll('#components .card').length === 6")
 
     await api.client.ask("POST", path, json={"hold": True, "price": 5})
     await see(ROWS, 1)
