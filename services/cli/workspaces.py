@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.workspace.decider import MAX_WEIGHT, MIN_WEIGHT
 from projections.workspaces.queries import WorkspaceRow
 from services.cli.access import database_settings, opened_log, opened_pool
 from services.cli.output import Json, console, print_json, print_table
@@ -67,8 +68,8 @@ async def _share(workspace: str, weight: float, concurrent: int | None) -> Works
         found = await find_workspaces_by_name(connection, workspace)
         if not found:
             raise NotRegistered(f"there is no workspace called {workspace} (linkflow workspaces list)")
-        if not 0.01 <= weight <= 1_000 or (concurrent is not None and concurrent < 1):
-            raise typer.BadParameter("--weight takes 0.01 to 1000, --concurrent 1 or more")
+        if not MIN_WEIGHT <= weight <= MAX_WEIGHT or (concurrent is not None and concurrent < 1):
+            raise typer.BadParameter(f"--weight takes {MIN_WEIGHT:g} to {MAX_WEIGHT:g}, --concurrent 1 or more")
         await set_share(log, found[0].id, weight, concurrent)
         deadline = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < deadline:
