@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,10 @@ class SandboxUnavailable(Exception):
     code = "sandbox_unavailable"
 
 
+class SandboxBroken(Exception):
+    """There is no sandbox at the moment, for no fault of this machine's set-up: the next run tries to start one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How a sandbox is started: `command` is bubblewrap with everything but the program's arguments."""
@@ -44,7 +49,7 @@ class Layout:
 
 @cache
 def find_sandbox() -> Layout:
-    """The layout of this machine, tried out once. Raises SandboxUnavailable."""
+    """The layout of this machine, tried out once. Raises SandboxUnavailable, SandboxBroken."""
     if sys.platform != "linux":
         raise SandboxUnavailable(f"code runs in a sandbox, and that needs Linux: this is {platform.system()}")
     if platform.machine() not in {"x86_64", "aarch64"}:
@@ -150,7 +155,19 @@ def _loader(program: str) -> str | None:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """What a program said. Raises SandboxUnavailable, SandboxBroken (too slow, killed, or no room for a process)."""
     try:
-        return subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)  # noqa: S603 - no shell, no user's text
-    except (OSError, subprocess.TimeoutExpired) as error:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:  # noqa: S603 - no shell, no user's text
+            end = threading.Timer(PROBE_SECONDS, program.kill)
+            end.start()
+            try:
+                said, complained = program.communicate()
+            finally:
+                end.cancel()
+    except (FileNotFoundError, PermissionError) as error:
         raise SandboxUnavailable(f"{command[0]} cannot be started ({error}): {_HOW}") from None
+    except OSError as error:
+        raise SandboxBroken(f"{command[0]} cannot be started just now: {error}") from None
+    if program.returncode < 0:
+        raise SandboxBroken(f"{command[0]} was ended by signal {-program.returncode}")
+    return subprocess.CompletedProcess(command, program.returncode, said, complained)

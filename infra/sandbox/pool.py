@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from infra.sandbox.layout import SandboxUnavailable, find_sandbox
-from infra.sandbox.zygote import Kind, Process, SandboxBroken, Zygote
+from infra.sandbox.layout import SandboxBroken, SandboxUnavailable, find_sandbox
+from infra.sandbox.zygote import Kind, Process, Zygote
 
 SHORT_SECONDS = 0.02
 """CPU time that QuickJS gets for code before V8 takes over."""

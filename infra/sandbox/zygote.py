@@ -6,15 +6,11 @@ import socket
 from itertools import count
 from typing import Any, Literal
 
-from infra.sandbox.layout import Layout
+from infra.sandbox.layout import Layout, SandboxBroken
 
 Kind = Literal["javascript", "v8", "python"]
 
 START_SECONDS = 20.0
-
-
-class SandboxBroken(Exception):
-    """The sandbox's first process is gone; the next run starts another one."""
 
 
 class Process:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from infra.log.port import Log, LogError, Topic
-from infra.sandbox.layout import SandboxUnavailable, find_sandbox
+from infra.sandbox.layout import SandboxBroken, SandboxUnavailable, find_sandbox
 from infra.telemetry.metrics import TICK_AGE
 from projections.positions import INPUT_TOPIC
 from services.api.answers import COMMIT_TOPICS, Follower
@@ -130,12 +130,15 @@ class Health:
 
 
 async def _look_for_sandbox() -> Component:
-    await asyncio.sleep(_SANDBOX_AFTER_SECONDS)
-    try:
-        await asyncio.to_thread(find_sandbox)
-    except SandboxUnavailable as error:
-        return {"ok": True, "available": False, "detail": str(error)}
-    return {"ok": True, "available": True}
+    while True:
+        await asyncio.sleep(_SANDBOX_AFTER_SECONDS)
+        try:
+            await asyncio.to_thread(find_sandbox)
+        except SandboxBroken:
+            continue
+        except SandboxUnavailable as error:
+            return {"ok": True, "available": False, "detail": str(error)}
+        return {"ok": True, "available": True}
 
 
 async def _guarded(check: Callable[[], Awaitable[Component]], failures: tuple[type[BaseException], ...]) -> Component:

@@ -82,12 +82,12 @@ async def test_half_a_character_becomes_the_sign_for_it(ask: Ask) -> None:
     assert (await ask([f"[...new Set([{face}[0]])][0]"], mode="expressions"))["values"] == [[["v", "\ufffd"]]]
 
 
-async def test_a_process_serves_one_tenant(ask: Ask) -> None:
+async def test_a_process_serves_one_tenant(ask: Ask, sandbox: Sandbox) -> None:
     """Each new one has a process of its own, although others lie idle; who was there before has his again."""
     counts = []
     for tenant in ("a", "b", "c", "a", "b", "c"):
         await ask("return []", tenant=tenant)
-        counts.append(len(processes()))
+        counts.append(len(processes(sandbox)))
     assert [count - counts[0] for count in counts] == [0, 1, 2, 2, 2, 2]
 
 
@@ -111,13 +111,14 @@ async def test_a_tenant_in_an_endless_loop_does_not_stop_the_others(ask: Ask) ->
     assert waited < 3 + 5  # not behind all six, which take nine seconds two by two
 
 
-def processes() -> list[psutil.Process]:
-    """Of the sandbox alone: the test process has other children, too (servers that tests share)."""
-    sandboxes = [child for child in psutil.Process().children() if child.name() == "bwrap"]
-    return [each for sandbox in sandboxes for each in (sandbox, *sandbox.children(recursive=True))]
+def processes(sandbox: Sandbox) -> list[psutil.Process]:
+    """Of this sandbox alone: the test process has other children, too (servers and a sandbox that tests share)."""
+    assert sandbox._zygote is not None
+    first = psutil.Process(sandbox._zygote.pid)
+    return [first, *first.children(recursive=True)]
 
 
-async def test_a_thousand_runs_leave_nothing(ask: Ask) -> None:
+async def test_a_thousand_runs_leave_nothing(ask: Ask, sandbox: Sandbox) -> None:
     """Processes, descriptors, memory: as after the first hundred."""
     own = psutil.Process()
 
@@ -130,9 +131,9 @@ async def test_a_thousand_runs_leave_nothing(ask: Ask) -> None:
 
     await round_(100)
     before = own.num_fds(), own.memory_info().rss
-    held = [child.memory_info().rss for child in processes() if child.is_running()]
+    held = [child.memory_info().rss for child in processes(sandbox) if child.is_running()]
     await round_(900)
-    alive = [child for child in processes() if child.status() != psutil.STATUS_ZOMBIE]
+    alive = [child for child in processes(sandbox) if child.status() != psutil.STATUS_ZOMBIE]
     assert len(alive) <= 3 + 4, alive
     assert own.num_fds() <= before[0] + 4
     assert own.memory_info().rss < before[1] + 20_000_000

@@ -189,13 +189,34 @@ def _child(sink: str, canary: str, _: float) -> tuple[list[Document], list[Docum
 
 
 def _fails(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
-    call = _http("call", "/fail", sink, canary, retry={"attempts": 2, "delay_seconds": 1, "backoff": "fixed"})
-    return [_in(), call], _chain("start", "in", "call")
+    """After Python, which fails unless it got what the trigger got."""
+    code = {"id": "code", "type": "code", "parameters": {"language": "python", "source": _PYTHON}}
+    retry = {"attempts": 2, "delay_seconds": 1, "backoff": "fixed"}
+    call = _http("call", "/fail", sink, canary, item="{{ $json.item }}", retry=retry)
+    return [_in(), code, call], _chain("start", "in", "code", "call")
 
 
 def _hook(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
-    call = _http("call", "/ok/60", sink, canary, method="PUT", retry=_TRIES)
-    return [_in("{{ $json.body.key }}"), call], _chain("start", "in", "call")
+    """Users' code in the sandbox and two transforms say what the call is for: only one way to do them finds item 0."""
+    nodes = [
+        _in("{{ $json.body.key }}"),
+        {"id": "code", "type": "code", "parameters": {"source": _CODE}},
+        {"id": "sort", "type": "sort", "parameters": {"fields": [{"name": "order"}]}},
+        {"id": "first", "type": "limit", "parameters": {"count": 1}},
+        _http("call", "/ok/60", sink, canary, item="{{ $json.item }}", method="PUT", retry=_TRIES),
+    ]
+    return nodes, _chain("start", "in", "code", "sort", "first", "call")
+
+
+_CODE = """
+const { key } = $input.first().json
+return [2, 0, 1].map((item) => ({ json: { item: `${item}`, order: item * 10, of: key } }))
+"""
+
+_PYTHON = """
+keys = [item["json"]["key"] for item in _input.all()]
+return [{"item": str(len(keys) - 1), "of": keys[0]}]
+"""
 
 
 def _unsafe(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:

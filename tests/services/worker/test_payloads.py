@@ -9,6 +9,7 @@ from schemas.payloads import BlobCollector
 from schemas.registry import command_record
 from services.worker.clock import wall_ms
 from services.worker.outbox import Outbox
+from services.worker.owner import SUSPECT_LIMIT
 from tests.services.worker.test_traces import CREATE, MANUAL, STREAM
 from tests.support.workers import PARTITIONS, WORKSPACE, Cluster, until
 
@@ -91,7 +92,7 @@ async def test_a_malformed_input_that_is_suspected_of_killing_processes_is_put_a
         record = CommandRecord("bad", "workspace.create", stream, WORKSPACE, wall_ms(), Raw(b'{"name": 7}'))
         place = await append(cluster, record)
         await cluster.checkpoints.claim("aggregates", place, Epoch(0, "earlier"))
-        for _ in range(6):
+        for _ in range(SUSPECT_LIMIT):
             await cluster.checkpoints.suspect("aggregates", place, 0)
         await cluster.start("a")
         assert (await cluster.answered("bad", stream)).outcome.code == "poison"
