@@ -209,8 +209,9 @@ class Course:
             return 1
         cost = cost_of(node, deliveries)
         if cost <= HEAVY and not node.sandboxed and self.state.computing != (ready.node, ready.run):
-            self.scope.step_limit = INLINE_STEPS
-            output = perform(node, deliveries, ready.run, self.scope)
+            scope = self.scope
+            scope.step_limit = INLINE_STEPS
+            output = perform(node, deliveries, ready.run, scope)
             if not _over_the_limit(output):
                 self.conclude(node, ready, output)
                 return cost
@@ -241,7 +242,7 @@ class Course:
 
     def conclude(self, node: Node, ready: Ready, output: Output) -> None:
         """Record what a pure run put out, or that it failed, unless it is done again."""
-        if hold_pure_run(self, node, ready, output):
+        if output.failures and hold_pure_run(self, node, ready, output):
             return
         if output.response is not None and not self.state.responded and not output.failures:
             given = output.response
@@ -326,9 +327,12 @@ class Course:
 
 def after_end(state: Execution, graph: Graph, event: TerminalEvent, now: int, links: Links) -> list[OutgoingCommand]:
     """What is sent when `event` ends `state`: the start of its repetition, or else word to others."""
+    told = state.told
+    if told.origin is None and not told.slots and isinstance(event, ExecutionCompleted):
+        return []  # as most executions end
     repeat = repetition(state, graph, event, now)
     if repeat is not None:
-        return [repeat, *releases(state.id, state.told)]
+        return [repeat, *releases(state.id, told)]
     return consequences(ending_of(state, graph), event, links)
 
 

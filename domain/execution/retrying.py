@@ -69,7 +69,7 @@ def hold_pure_run(course: Course, node: Node, ready: Ready, output: Output) -> b
     """
     key = ready.node, ready.run
     in_the_pool = node.kind in {"pure", "merge"} or (bool(node.foreign) and key not in course.state.prepared)
-    if not output.failures or not in_the_pool:
+    if not in_the_pool:
         return False
     held = course.state.held
     retries = held.retries if held is not None and held[:2] == key else 0
