@@ -19,7 +19,7 @@ Scheme = Literal["none", "basic", "digest", "oauth2", "custom"]
 @dataclass(frozen=True, slots=True)
 class CredentialField:
     """One field. `default`: what a field that is not given has; `choices`: the values that it takes; `pattern`: what a
-    value must match as a whole."""
+    value must match as a whole; `directs`: it decides where the secrets are sent, or who can read them on the way."""
 
     name: str
     title: str
@@ -30,6 +30,7 @@ class CredentialField:
     choices: tuple[str, ...] = ()
     kind: FieldKind = "text"
     pattern: str = ""
+    directs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ USED_AGAIN_MS = 300_000
 _SEALED = re.compile(r"\d{1,4}\.[0-9a-f]{8,64}\.[A-Za-z0-9_-]{38,60000}")
 """What ciphertext looks like (infra/vault.py): a secret in clear never gets past here by mistake."""
 _CLIENT = ("grant", "token_url", "authorize_url", "client_id")
-"""Tokens belong to these: where one changes, they are of no use."""
+"""Tokens belong to these: where one changes, they are of no use; where they are sent to another place, they go, too."""
 
 
 def decide(command: CredentialCommand, state: Credential | None, *, workspace: str, stream_id: str) -> Decision:
@@ -121,7 +121,9 @@ def _update(command: UpdateCredential, state: Credential) -> Decision:
         return _refused(state, rejected("version_conflict", message))
     kept = {name: state.secrets[name] for name in command.kept if name in state.secrets}
     sealed = kept | command.sealed
-    wrong = _wrong(CREDENTIAL_TYPES.get(state.type), state.type, command, sealed)
+    type_ = CREDENTIAL_TYPES.get(state.type)
+    redirecting = _redirecting(type_, command, state)
+    wrong = _wrong(type_, state.type, command, sealed) or _redirected(redirecting, kept)
     if wrong is not None:
         return _refused(state, wrong)
     updated = CredentialUpdated(
@@ -131,7 +133,7 @@ def _update(command: UpdateCredential, state: Credential) -> Decision:
         sealed,
         command.at,
         command.description,
-        disconnected=any(command.fields.get(name) != state.fields.get(name) for name in _CLIENT),
+        disconnected=bool(redirecting) or any(command.fields.get(name) != state.fields.get(name) for name in _CLIENT),
     )
     return _decided(state, [updated])
 
@@ -205,6 +207,26 @@ def _wrong(
         problems.append(("description", f"takes at most {MAX_DESCRIPTION} characters"))
     problems += _field_problems(type_, command.fields, sealed)
     return rejected("invalid_credential", "the credential is not valid", problems) if problems else None
+
+
+def _redirecting(type_: CredentialType | None, command: UpdateCredential, state: Credential) -> list[str]:
+    """The fields that change, and with them where the secrets are sent."""
+    directing = [field for field in type_.fields if field.directs] if type_ is not None else []
+    return [
+        field.name
+        for field in directing
+        if command.fields.get(field.name, field.default) != state.fields.get(field.name, field.default)
+    ]
+
+
+def _redirected(redirecting: list[str], kept: Collection[str]) -> Outcome | None:
+    """Whoever may change a credential, but never knew its secrets, must not have them sent to an address of his own."""
+    if not redirecting or not kept:
+        return None
+    why = f"give it again: {', '.join(redirecting)} changes, and so where it is sent"
+    return rejected(
+        "invalid_credential", "the credential is not valid", [(f"data.{name}", why) for name in sorted(kept)]
+    )
 
 
 def _field_problems(

@@ -13,6 +13,7 @@ ALLOWED_HOSTS = CredentialField(
     "allowed_hosts",
     "Allowed hosts",
     docs="The only hosts that may see it, separated by commas: api.example.com, *.example.com. Empty: any host.",
+    directs=True,
 )
 TEST_URL = CredentialField(
     "test_url", "Test address", docs="An address that a GET with this credential can read.", pattern=_WEB_ADDRESS
@@ -107,7 +108,7 @@ OAUTH2 = CredentialType(
             docs="Where a person allows it: authorization_code.",
             pattern=_WEB_ADDRESS,
         ),
-        CredentialField("token_url", "Token address", required=True, pattern=_WEB_ADDRESS),
+        CredentialField("token_url", "Token address", required=True, pattern=_WEB_ADDRESS, directs=True),
         CredentialField("client_id", "Client id", required=True),
         CredentialField("client_secret", "Client secret", secret=True),
         CredentialField("scope", "Scope", docs="Separated by spaces."),

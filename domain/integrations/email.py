@@ -41,6 +41,7 @@ SMTP_CREDENTIAL = CredentialType(
             docs="starttls: from the second command on; tls: from the first byte; none: in clear, the password too.",
             default="starttls",
             choices=("starttls", "tls", "none"),
+            directs=True,
         ),
         USER,
         PASSWORD,

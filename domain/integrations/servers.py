@@ -6,9 +6,13 @@ from typing import Any
 from domain.credential.credential_type import CredentialField, CredentialTest
 from domain.effects import CredentialRef, Effect
 
-HOST = CredentialField("host", "Host", required=True, pattern=r"[^\s/@:\[\]]+|[0-9A-Fa-f:.]+")
+HOST = CredentialField("host", "Host", required=True, pattern=r"[^\s/@:\[\]]+|[0-9A-Fa-f:.]+", directs=True)
 CA = CredentialField(
-    "ca", "Certificate authority", docs="PEM: whom to trust instead of the system's authorities.", kind="multiline"
+    "ca",
+    "Certificate authority",
+    docs="PEM: whom to trust instead of the system's authorities.",
+    kind="multiline",
+    directs=True,
 )
 USER = CredentialField("user", "User")
 PASSWORD = CredentialField("password", "Password", secret=True)
@@ -17,12 +21,14 @@ PASSWORD = CredentialField("password", "Password", secret=True)
 def address_of_api(usual: str, docs: str) -> CredentialField:
     """Where the API is, for services that people run themselves."""
     return CredentialField(
-        "base_url", "Address of the API", docs=docs, default=usual, pattern=r"https?://[^\s/@]+(/\S*)?"
+        "base_url", "Address of the API", docs=docs, default=usual, pattern=r"https?://[^\s/@]+(/\S*)?", directs=True
     )
 
 
 def port(usual: str, docs: str = "") -> CredentialField:
-    return CredentialField("port", "Port", docs=docs, default=usual, kind="integer", pattern=r"[1-9]\d{0,4}")
+    return CredentialField(
+        "port", "Port", docs=docs, default=usual, kind="integer", pattern=r"[1-9]\d{0,4}", directs=True
+    )
 
 
 def tls(usual: str = "verify", choices: tuple[str, ...] = ("verify", "encrypt", "off")) -> CredentialField:
@@ -33,6 +39,7 @@ def tls(usual: str = "verify", choices: tuple[str, ...] = ("verify", "encrypt", 
         docs="verify: encrypted, certificate and name are checked; encrypt: whoever it is; off: in clear.",
         default=usual,
         choices=choices,
+        directs=True,
     )
 
 

@@ -212,8 +212,24 @@ def test_another_client_or_provider_needs_other_tokens() -> None:
     assert state is not None
     assert set(state.sealed) == {"client_secret", *TOKENS}
     moved = {**same.fields, "token_url": "https://evil.example/token"}
-    [changed] = when(msgspec.structs.replace(same, fields=moved), CONNECTABLE, stored).events
+    again = msgspec.structs.replace(same, fields=moved, kept=[], sealed={"client_secret": PASSWORD})
+    [changed] = when(again, CONNECTABLE, stored).events
     assert changed.disconnected
+    state = given(CONNECTABLE, stored, changed)
+    assert state is not None
+    assert set(state.sealed) == {"client_secret"}
+
+
+@pytest.mark.parametrize("field", ["token_url", "allowed_hosts"])
+def test_secrets_that_are_to_go_elsewhere_are_given_again(field: str) -> None:
+    """Else who may change a credential could read its secrets, at an address of his own."""
+    moved = {**CONNECTABLE.fields, field: "https://evil.example/token" if field == "token_url" else "evil.example"}
+    stored = e.TokensStored(TOKENS, 1, AT)
+    refused = when(c.UpdateCredential("Mail", moved, {}, ["client_secret"], AT), CONNECTABLE, stored)
+    assert refused.events == ()
+    assert [problem[0] for problem in refused.outcome.problems] == ["data.client_secret"]
+    assert field in refused.outcome.problems[0][1]
+    [changed] = when(c.UpdateCredential("Mail", moved, {"client_secret": PASSWORD}, [], AT), CONNECTABLE, stored).events
     state = given(CONNECTABLE, stored, changed)
     assert state is not None
     assert set(state.sealed) == {"client_secret"}

@@ -56,14 +56,19 @@ async def test_a_secret_comes_in_and_never_goes_out(api: Api) -> None:
     path = headers["location"]
     assert await api.client.ask("GET", path) == made
 
-    kept = await api.client.ask("PUT", path, json={"name": "Store", "data": {}}, headers={"If-Match": '"1"'})
-    assert (kept["version"], kept["name"], kept["secrets"], kept["data"]) == (2, "Store", ["token"], {})
+    data = examples.CREDENTIAL["data"]
+    open_to_all = await refused(api, "PUT", path, json={"name": "Store", "data": {}})
+    assert open_to_all[:2] == (422, "invalid_credential")
+    assert "allowed_hosts" in open_to_all[2]["data.token"]
+    hosts = {"allowed_hosts": data["allowed_hosts"]}
+    kept = await api.client.ask("PUT", path, json={"name": "Store", "data": hosts}, headers={"If-Match": '"1"'})
+    assert (kept["version"], kept["name"], kept["secrets"], kept["data"]) == (2, "Store", ["token"], hosts)
     assert await refused(api, "PUT", path, json={"name": "x"}, headers={"If-Match": '"1"'}) == (
         409,
         "version_conflict",
         {},
     )
-    dropped = await refused(api, "PUT", path, json={"name": "Store", "data": {"token": None}})
+    dropped = await refused(api, "PUT", path, json={"name": "Store", "data": {**hosts, "token": None}})
     assert dropped[:2] == (422, "invalid_credential")
     assert "data.token" in dropped[2]
     await api.client.ask("PUT", path, json=bearer())
@@ -74,7 +79,7 @@ async def test_a_secret_comes_in_and_never_goes_out(api: Api) -> None:
     assert (await refused(api, "PUT", path, json=bearer()))[0] == 404
     text = await everything_on(api)
     assert "credential.deleted" in text
-    for secret in (CANARY, examples.CREDENTIAL["data"]["token"]):
+    for secret in (CANARY, data["token"]):
         assert secret not in text
 
 
