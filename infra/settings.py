@@ -5,12 +5,16 @@
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from domain.schedule.zones import UnknownZone, zone_of
 from infra.egress.addresses import Allowed
+
+MAX_RETENTION_DAYS = 3_650
 
 
 class SettingsError(Exception):
@@ -61,6 +65,13 @@ class Settings:
         20_000, "starts in line, of all workers, above which the API answers 503; of one workspace: a quarter, 429"
     )
 
+    timezone: str = _setting("UTC", "time zone of the daily jobs of housekeeping")
+    housekeeping_at: str = _setting("03:00", "time of day (HH:MM) at which the daily jobs of housekeeping begin")
+    retention_days: int = _setting(30, "days that an execution is kept after its end, unless its workspace says other")
+    payload_retention_days: int = _setting(
+        0, "days that the inputs and outputs of an execution are kept after its end; 0: as long as the execution"
+    )
+
     @staticmethod
     def from_env(env: Mapping[str, str] | None = None) -> "Settings":
         env = os.environ if env is None else env
@@ -102,6 +113,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"LINKFLOW_PARTITIONS={settings.partitions} is not between 1 and 1024")
     if settings.database_url and not settings.database_url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("LINKFLOW_DATABASE_URL does not start with postgresql://")
+    _check_housekeeping(settings)
     try:
         Allowed(settings.egress_allow)
     except ValueError as error:
@@ -113,3 +125,15 @@ def _check(settings: Settings) -> None:
             size = 0
         if size != 32:
             raise SettingsError("LINKFLOW_SECRET_KEY is not 32 bytes in base64")
+
+
+def _check_housekeeping(settings: Settings) -> None:
+    try:
+        zone_of(settings.timezone)
+    except UnknownZone as error:
+        raise SettingsError(f"LINKFLOW_TIMEZONE: {error}") from None
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", settings.housekeeping_at):
+        raise SettingsError(f"LINKFLOW_HOUSEKEEPING_AT={settings.housekeeping_at!r} is not a time of day like 03:00")
+    for name, least in (("retention_days", 1), ("payload_retention_days", 0)):
+        if not least <= getattr(settings, name) <= MAX_RETENTION_DAYS:
+            raise SettingsError(f"LINKFLOW_{name.upper()} is not between {least} and {MAX_RETENTION_DAYS}")

@@ -65,6 +65,12 @@ LEADER = Gauge("linkflow_scheduler_leader", "1 where this process leads the sche
 TICKS = Counter("linkflow_ticks", "Ticks appended, all partitions together")
 TICK_AGE = Gauge("linkflow_tick_age_seconds", "Age of the latest tick seen by this process")
 TICK_SKEW = Gauge("linkflow_tick_skew_seconds", "Tick time minus wall time of the leader")
+JOB_SECONDS = Histogram(
+    "linkflow_job_seconds",
+    "Time of one run of a job of housekeeping",
+    ("job", "result"),
+    buckets=(*_SLOW, 600.0, 3600.0),
+)
 
 
 def serve_metrics(settings: Settings) -> Callable[[], None]:

@@ -12,6 +12,7 @@ from services.api.openapi import describe_api
 from services.api.parts import Parts
 from services.api.problems import PROBLEM_JSON, Problem, of_failure
 from services.api.routes import (
+    admin,
     credentials,
     dead_letters,
     executions,
@@ -49,6 +50,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.include_router(credentials.make_router(parts), prefix="/api/v1")
     app.include_router(credentials.make_type_router(), prefix="/api/v1")
     app.include_router(dead_letters.make_router(parts), prefix="/api/v1")
+    app.include_router(admin.make_router(parts), prefix="/api/v1")
     app.include_router(oauth2.make_router(parts))
     app.include_router(schedules.make_router(parts), prefix="/api/v1")
     app.include_router(node_types.make_router(), prefix="/api/v1")

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from infra.log.port import Log, LogError, Topic
+from infra.postgres.heartbeats import Heartbeat
 from infra.sandbox.layout import SandboxBroken, SandboxUnavailable, find_sandbox
 from infra.telemetry.metrics import TICK_AGE
 from projections.positions import INPUT_TOPIC
@@ -15,6 +16,8 @@ from services.api.reads import READS_AWAY, Reads
 
 STUCK_SECONDS = 10.0
 TICK_SECONDS = 15.0
+TOLD_SECONDS = 600.0
+"""So long a worker that fell silent is told of."""
 _KEPT_SECONDS = 0.5
 _CHECK_SECONDS = 3.0
 _SANDBOX_AFTER_SECONDS = 3.0
@@ -29,8 +32,15 @@ Component = dict[str, Any]
 class Health:
     """`components` looks at most twice a second. A lag is a failure once it has not moved for STUCK_SECONDS."""
 
-    def __init__(self, log: Log, follower: Follower, reads: Reads) -> None:
+    def __init__(
+        self,
+        log: Log,
+        follower: Follower,
+        reads: Reads,
+        heartbeats: Callable[[], Sequence[Heartbeat]] = lambda: (),
+    ) -> None:
         self._log = log
+        self._heartbeats = heartbeats
         self._follower = follower
         self._reads = reads
         self._checking = asyncio.Lock()
@@ -112,6 +122,7 @@ class Health:
             worker["detail"] = "no worker has taken these partitions yet"
         elif not worker["ok"]:
             worker["detail"] = f"inputs have waited for more than {STUCK_SECONDS:.0f} s"
+        worker |= judge_workers(self._heartbeats(), ok=worker["ok"])
         reached = tuple(sorted(fence.next_offset for fence in fences.values()))
         projector: Component = {
             "ok": not self._stuck("projector", unprojected, reached),
@@ -127,6 +138,28 @@ class Health:
             self._stuck_since[name] = (progress, now)
             return False
         return now - before[1] > STUCK_SECONDS
+
+
+def judge_workers(heartbeats: Sequence[Heartbeat], *, ok: bool) -> Component:
+    """What the workers' signs of life add: those that are silent or begin again and again are named, and it is a
+    failure where no other is left. Nothing where none is known (yet)."""
+    workers = [each for each in heartbeats if each.role == "worker" and each.age < TOLD_SECONDS]
+    troubled = [each for each in workers if each.state != "alive"]
+    if not troubled:
+        return {"processes": len(workers)} if workers else {}
+    said = "; ".join(_trouble(each) for each in troubled)
+    return {
+        "ok": ok and len(troubled) < len(workers),
+        "processes": len(workers),
+        "troubled": [each.member for each in troubled],
+        "detail": said,
+    }
+
+
+def _trouble(each: Heartbeat) -> str:
+    if each.state == "silent":
+        return f"{each.member} has been silent for {each.age:.0f} s"
+    return f"{each.member} began {len(each.starts)} times lately, the last time {each.starts[-1]:.0f} s ago"
 
 
 async def _look_for_sandbox() -> Component:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import platform
 import signal
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,6 +13,7 @@ import uvicorn
 from infra.blobs import PostgresBlobs
 from infra.keys import load_secret_key
 from infra.log import open_log
+from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.pool import open_pool
 from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
@@ -28,7 +31,7 @@ async def run(settings: Settings) -> None:
     configure_logs(settings, "api")
     configure_tracing(settings, "api")
     try:
-        async with open_parts(settings) as parts, running(parts):
+        async with open_parts(settings) as parts, running(parts), beating(settings, parts):
             # so that the first caller that waits is not turned away; with the log away, health says so
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW_SECONDS):
@@ -40,6 +43,19 @@ async def run(settings: Settings) -> None:
             await server.serve()
     finally:
         shutdown_tracing()
+
+
+@contextlib.asynccontextmanager
+async def beating(settings: Settings, parts: Parts) -> AsyncIterator[None]:
+    """The process says that it lives."""
+    member = settings.member or f"api@{platform.node()}-{os.getpid()}"
+    facts = {"url": parts.own_url, "port": settings.port}
+    task = asyncio.create_task(PostgresHeartbeats(parts.reads.pool).keep_beating(member, "api", lambda: facts))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Server(uvicorn.Server):

@@ -100,7 +100,7 @@ def make_parts(
         results=results,
         view=ExecutionsView(reads),
         feed=feed,
-        health=Health(log, follower, reads),
+        health=Health(log, follower, reads, lambda: backlog.heartbeats),
         sessions=sessions,
         authenticator=Authenticator(reads.find_api_key, sessions),
         vault=vault,

@@ -57,6 +57,7 @@ class Backlog:
         self.queued = 0
         self.most_open = 0
         self.by_workspace: Counter[str] = Counter()
+        self.heartbeats: Sequence[Heartbeat] = ()
 
     async def run(self) -> None:
         while True:
@@ -66,6 +67,7 @@ class Backlog:
 
     def saw(self, heartbeats: Sequence[Heartbeat]) -> None:
         """Take in what the workers say that have been heard of lately."""
+        self.heartbeats = heartbeats
         workers = [each.facts for each in heartbeats if each.role == "worker" and each.age < ALIVE_SECONDS]
         self.queued = sum(int(facts.get("queued", 0)) for facts in workers)
         self.most_open = max((int(facts.get("open", 0)) for facts in workers), default=0)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from services.cli import (
+    admin,
     administration,
     credentials,
     dead_letters,
@@ -36,6 +37,7 @@ app.add_typer(schedules.app, name="schedules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(admin.app, name="admin")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(credentials.app, name="credentials")
 executions.register(app)

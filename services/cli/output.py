@@ -27,6 +27,12 @@ STATUS_STYLES = {
     "draft": "blue",
     "inactive": "yellow",
     "archived": "dim",
+    "done": "green",
+    "timed_out": "bold red",
+    "interrupted": "yellow",
+    "alive": "green",
+    "restarting": "bold red",
+    "silent": "bold red",
 }
 
 

@@ -1,4 +1,4 @@
-"""The scheduler: of all that run one leads, and gives every partition a tick each second."""
+"""The scheduler: of all that run one leads, gives every partition a tick each second, and has the housekeeping done."""
 
 import asyncio
 import os
@@ -10,10 +10,15 @@ import asyncpg
 
 from infra.log import open_log
 from infra.log.port import Log, LogError, LogMismatch
-from infra.postgres.pool import CONNECTION_LOST
+from infra.postgres.heartbeats import PostgresHeartbeats
+from infra.postgres.job_runs import JobRuns
+from infra.postgres.pool import CONNECTION_LOST, Pool, open_pool
 from infra.settings import Settings
 from infra.telemetry import metrics
 from infra.telemetry.logs import configure_logs, get_logger
+from services.housekeeping.catalogue import all_jobs
+from services.housekeeping.housekeeper import Housekeeper
+from services.housekeeping.jobs import Work
 from services.scheduler.leadership import Leadership
 from services.scheduler.ticker import Ticker
 
@@ -41,6 +46,29 @@ async def run(settings: Settings) -> None:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """The scheduler inside a process that handles signals and metrics itself; returns soon after `stop` is set."""
+    state = _State(settings.member or f"scheduler@{platform.node()}-{os.getpid()}")
+    pool = await open_pool(settings.database_url, min_size=0, max_size=5, application_name="linkflow housekeeping")
+    beating = asyncio.create_task(PostgresHeartbeats(pool).keep_beating(state.member, "scheduler", state.facts))
+    try:
+        await _keep_standing(settings, state, pool, stop)
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await pool.close()
+
+
+class _State:
+    """What this scheduler says of itself."""
+
+    def __init__(self, member: str) -> None:
+        self.member = member
+        self.keeper: Housekeeper | None = None
+
+    def facts(self) -> dict[str, object]:
+        return {"leads": self.keeper is not None, "jobs": self.keeper.under_way if self.keeper is not None else []}
+
+
+async def _keep_standing(settings: Settings, state: _State, pool: Pool, stop: asyncio.Event) -> None:
     attempt = 0
     while not stop.is_set():
         began = time.monotonic()
@@ -50,7 +78,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 prefix=settings.log_prefix,
             )  # fmt: skip
             try:
-                await _stand(settings, source, stop)
+                await _stand(settings, source, state, pool, stop)
             finally:
                 await source.close()
         except LogMismatch:
@@ -62,7 +90,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await _wait(stop, delay)
 
 
-async def _stand(settings: Settings, source: Log, stop: asyncio.Event) -> None:
+async def _stand(settings: Settings, source: Log, state: _State, pool: Pool, stop: asyncio.Event) -> None:
     """Wait to become the leader, lead; returns when `stop` is set, raises when the lock or the log is lost."""
     leadership = await Leadership.open(settings.database_url, settings.log_prefix)
     try:
@@ -70,14 +98,33 @@ async def _stand(settings: Settings, source: Log, stop: asyncio.Event) -> None:
             await _wait(stop, TICK_SECONDS)
             if stop.is_set():
                 return
-        await _lead(settings, source, leadership, stop)
+        state.keeper = _housekeeper(settings, source, state.member, pool)
+        await _lead(settings, source, leadership, state.keeper, state.member, stop)
     finally:
+        state.keeper = None
         await leadership.close()
 
 
-async def _lead(settings: Settings, source: Log, leadership: Leadership, stop: asyncio.Event) -> None:
-    leader = settings.member or f"scheduler@{platform.node()}-{os.getpid()}"
+def _housekeeper(settings: Settings, source: Log, member: str, pool: Pool) -> Housekeeper:
+    def work(now: int) -> Work:
+        return Work(
+            pool,
+            source,
+            now,
+            log_schema=f"{settings.log_prefix}log" if settings.log == "postgres" else "",
+            retention_days=settings.retention_days,
+            payload_retention_days=settings.payload_retention_days,
+        )
+
+    jobs = all_jobs(settings.housekeeping_at, settings.timezone)
+    return Housekeeper(settings.database_url, jobs, JobRuns(pool), work, runner=member)
+
+
+async def _lead(
+    settings: Settings, source: Log, leadership: Leadership, keeper: Housekeeper, leader: str, stop: asyncio.Event
+) -> None:
     ticker = await Ticker.open(source, leader, monotonic=_boot_clock, wall=_wall_clock)
+    keeping = asyncio.create_task(keeper.run(), name="housekeeping")
     log.info("leads", leader=leader)
     last = _boot_clock()
     metrics.LEADER.set(1)
@@ -87,7 +134,9 @@ async def _lead(settings: Settings, source: Log, leadership: Leadership, stop: a
     try:
         while not stop.is_set():
             await leadership.confirm()
-            await ticker.tick()
+            keeper.tell(await ticker.tick())
+            if keeping.done():
+                keeping.result()
             last = _boot_clock()
             count += 1
             if cuts and count % _CUT_EVERY == 0:
@@ -96,6 +145,8 @@ async def _lead(settings: Settings, source: Log, leadership: Leadership, stop: a
             await _wait(stop, due - time.monotonic())
     finally:
         metrics.LEADER.set(0)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
         await ticker.close()
 
 

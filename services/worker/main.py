@@ -50,6 +50,8 @@ async def run(settings: Settings) -> None:
     try:
         log = await open_log(settings.log, database_url=settings.database_url, prefix=settings.log_prefix)
         blobs = PostgresBlobs(pool)
+        heart = PostgresHeartbeats(pool)
+        await heart.beat(name, "worker", {})  # also of one that does not get far
         clock = LogClock()
         credentials = make_credential_parts(settings, pool, log, clock, HttpEffects(guard), name=name)
         try:
@@ -63,7 +65,7 @@ async def run(settings: Settings) -> None:
                 name=name,
                 max_effects=settings.max_effects,
                 shares=WorkspaceShares(partial(load_shares, pool)),
-                beat=partial(PostgresHeartbeats(pool).beat, name, "worker"),
+                beat=partial(heart.beat, name, "worker"),
                 links=Links(settings.own_url, load_secret_key(settings)),
                 interpreters=interpreters,
                 credential_desk=credentials.desk(interpreters),
@@ -72,6 +74,7 @@ async def run(settings: Settings) -> None:
                 sandbox=Sandbox(),
             )
             await worker.run(stop)
+            await heart.leave(name, "worker")
         finally:
             await credentials.close()
             await log.close()

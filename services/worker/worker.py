@@ -317,6 +317,7 @@ class Worker:
             if self._beat is not None:
                 facts = {
                     "partitions": len(self._owners),
+                    "holds": sorted(self._assigned),
                     "open": open_executions,
                     "queued": waiting.total(),
                     "queued_by_workspace": dict(waiting.most_common(MOST_TOLD)),

@@ -1,0 +1,22 @@
+"""All jobs of housekeeping: an explicit table."""
+
+from domain.schedule.timing import ByCron, ByInterval
+from services.housekeeping.jobs import Job
+from services.housekeeping.leftovers import clear_leftovers
+from services.housekeeping.letters import report_dead_letters
+from services.housekeeping.stale_work import find_stale_work
+
+
+def all_jobs(at: str, zone: str) -> list[Job]:
+    """`at`: HH:MM in `zone`, when the heavy ones begin. Raises ValueError, InvalidCron, UnknownZone later."""
+    hour, minute = (int(part) for part in at.split(":"))
+
+    def daily(later: int = 0) -> ByCron:
+        minutes = (hour * 60 + minute + later) % 1_440
+        return ByCron(f"{minutes % 60} {minutes // 60} * * *", zone)
+
+    return [
+        Job("stale_work", "Finds executions that should go on and do not.", ByInterval(300), 120, find_stale_work),
+        Job("dead_letters", "Says how the review of the dead letters goes.", ByInterval(600), 60, report_dead_letters),
+        Job("leftovers", "Removes what dead processes left behind.", ByInterval(3_600), 120, clear_leftovers),
+    ]

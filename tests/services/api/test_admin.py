@@ -1,0 +1,59 @@
+"""The operator's routes: jobs, runs, processes; nobody else's business."""
+
+import pytest
+
+from domain.schedule.zones import moment_of
+from infra.postgres.heartbeats import PostgresHeartbeats
+from infra.postgres.job_runs import JobRow, JobRuns
+from services.api.commands import now_ms
+from services.registration import DEFAULT_WORKSPACE, workspace_id_of
+from tests.services.api.conftest import Api
+from tests.support.client import Client
+
+ADMIN = "/api/v1/admin"
+
+
+async def operator(api: Api) -> Client:
+    return Client(api.url, await api.new_key(workspace_id_of(DEFAULT_WORKSPACE)))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/jobs"), ("GET", "/jobs/x/runs"), ("POST", "/jobs/x/run"), ("GET", "/processes")],
+)
+async def test_only_the_operator_may_ask(api: Api, method: str, path: str) -> None:
+    status, _, problem = await api.client.send(method, ADMIN + path)
+    assert (status, problem["code"]) == (403, "operator_only")
+
+
+async def test_jobs_are_listed_with_their_last_run_and_asked_for(api: Api) -> None:
+    asker, runs = await operator(api), JobRuns(api.parts.reads.pool)
+    due = moment_of(now_ms())
+    await runs.announce(JobRow("tidy", "Tidies.", "every 60 s", 30, due))
+    assert await runs.claim("tidy", due, "scheduler-1")
+    await runs.end("tidy", due, "scheduler-1", "failed", {"rows": 7}, "OSError: away")
+    (job,) = (await asker.ask("GET", f"{ADMIN}/jobs"))["items"]
+    last = job["last_run"]
+    assert (job["name"], job["timing"], job["max_seconds"]) == ("tidy", "every 60 s", 30)
+    assert (last["result"], last["figures"], last["error"]) == ("failed", {"rows": 7}, "OSError: away")
+    assert last["seconds"] >= 0
+
+    asked = await asker.ask("POST", f"{ADMIN}/jobs/tidy/run")
+    assert (asked["result"], asked["started_at"]) == ("asked", None)
+    listed = (await asker.ask("GET", f"{ADMIN}/jobs/tidy/runs"))["items"]
+    assert sorted(run["result"] for run in listed) == ["asked", "failed"]
+    for method, path in (("GET", "runs"), ("POST", "run")):
+        status, _, problem = await asker.send(method, f"{ADMIN}/jobs/none/{path}")
+        assert (status, problem["code"]) == (404, "not_found")
+    await asker.close()
+
+
+async def test_processes_say_what_they_hold(api: Api) -> None:
+    asker = await operator(api)
+    hearts = PostgresHeartbeats(api.parts.reads.pool)
+    await hearts.beat("worker-0", "worker", {"partitions": 4, "holds": [0, 1]})
+    (process,) = (await asker.ask("GET", f"{ADMIN}/processes"))["items"]
+    assert (process["member"], process["role"], process["state"]) == ("worker-0", "worker", "alive")
+    assert process["holds"] == {"partitions": 4, "holds": [0, 1]}
+    assert process["version"]
+    await asker.close()
