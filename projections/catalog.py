@@ -13,6 +13,7 @@ from projections.operations import Operation, Table
 from projections.positions import COMMIT_TOPIC
 from projections.schedules import projection as schedules
 from projections.sql import read_sql
+from projections.usage import projection as usage
 from projections.webhooks import projection as webhooks
 from projections.workflow_versions import projection as workflow_versions
 from projections.workflows import projection as workflows
@@ -49,6 +50,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("schedules", "schedule", "aggregates", schedules),
         _projection("executions", "execution", "executions", executions),
         _projection("node_executions", "execution", "executions", node_executions),
+        _projection("usage", "execution", "executions", usage),
     )
 }
 

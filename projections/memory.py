@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from projections.catalog import TABLES
-from projections.operations import Delete, Insert, Key, Operation, Update, UpdateWhere, Upsert, Values
+from projections.operations import Add, Delete, Insert, Key, Operation, Update, UpdateWhere, Upsert, Values
 
 
 class DuplicateRow(Exception):
@@ -46,6 +46,11 @@ class MemoryTables:
             case Update():
                 if operation.key in rows:
                     rows[operation.key].update(operation.values)
+            case Add():
+                names = [name for name in table.columns if name not in table.key]
+                row = rows.setdefault(operation.key, {name: table.defaults.get(name) for name in names})
+                for name, amount in operation.amounts.items():
+                    row[name] += amount
             case Delete():
                 rows.pop(operation.key, None)
             case UpdateWhere():

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from projections.catalog import TABLES
-from projections.operations import Delete, Insert, Key, Operation, Table, Update, UpdateWhere, Upsert, Values
+from projections.operations import Add, Delete, Insert, Key, Operation, Table, Update, UpdateWhere, Upsert, Values
 
 Write = Literal["insert", "upsert", "update", "delete"]
 
@@ -21,11 +21,12 @@ class Pending(msgspec.Struct, gc=False):
 class Merged(msgspec.Struct):
     """`rows`: for each table with months, what becomes of each row (at most one write a key).
 
-    `ordered`: the operations on other tables, in order.
+    `ordered`: the operations on other tables, in order. `sums`: table → key → what is added to its numbers.
     """
 
     rows: dict[str, dict[Key, Pending]]
     ordered: list[Operation]
+    sums: dict[str, dict[Key, Values]] = {}
 
 
 def merge(operations: Iterable[Operation]) -> Merged:
@@ -33,11 +34,13 @@ def merge(operations: Iterable[Operation]) -> Merged:
 
     ValueError where operations contradict each other (an Insert of a row that is there, a change of one deleted).
     """
-    merged = Merged({}, [])
+    merged = Merged({}, [], {})
     families: set[Key] = set()
     for operation in operations:
         table = TABLES[operation.table]
-        if table.months:
+        if isinstance(operation, Add):
+            _sum(merged.sums.setdefault(table.name, {}), operation)
+        elif table.months:
             rows = merged.rows.setdefault(table.name, {})
             _merge(table, rows, families, operation)
         else:
@@ -45,7 +48,18 @@ def merge(operations: Iterable[Operation]) -> Merged:
     return merged
 
 
-def _merge(table: Table, rows: dict[Key, Pending], families: set[Key], operation: Operation) -> None:
+def _sum(rows: dict[Key, Values], operation: Add) -> None:
+    amounts = rows.setdefault(operation.key, {})
+    for name, amount in operation.amounts.items():
+        amounts[name] = amounts.get(name, 0) + amount
+
+
+def _merge(
+    table: Table,
+    rows: dict[Key, Pending],
+    families: set[Key],
+    operation: Insert | Upsert | Update | UpdateWhere | Delete,
+) -> None:
     if isinstance(operation, UpdateWhere):
         raise ValueError(f"rows of {table.name} change by key only")
     key = operation.key

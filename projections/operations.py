@@ -62,9 +62,18 @@ class UpdateWhere(msgspec.Struct, frozen=True, gc=False):
     values: Values
 
 
+class Add(msgspec.Struct, frozen=True, gc=False):
+    """Numbers of a row grow by `amounts`; a row that is not there begins with its defaults. Not for tables with
+    months. Operations of one batch on the same row become one."""
+
+    table: str
+    key: Key
+    amounts: Values
+
+
 class Delete(msgspec.Struct, frozen=True, gc=False):
     table: str
     key: Key
 
 
-Operation: TypeAlias = Insert | Upsert | Update | UpdateWhere | Delete
+Operation: TypeAlias = Insert | Upsert | Update | UpdateWhere | Add | Delete

@@ -22,6 +22,7 @@ from services.api.routes import (
     page,
     repair,
     schedules,
+    usage,
     workflows,
 )
 
@@ -51,6 +52,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.include_router(credentials.make_type_router(), prefix="/api/v1")
     app.include_router(dead_letters.make_router(parts), prefix="/api/v1")
     app.include_router(admin.make_router(parts), prefix="/api/v1")
+    app.include_router(usage.make_router(parts), prefix="/api/v1")
     app.include_router(oauth2.make_router(parts))
     app.include_router(schedules.make_router(parts), prefix="/api/v1")
     app.include_router(node_types.make_router(), prefix="/api/v1")

@@ -24,6 +24,8 @@ from projections.executions.queries import ExecutionRow, ExecutionSummary
 from projections.node_executions import queries as node_executions
 from projections.node_executions.queries import NodeExecutionRow, NodeLogsRow
 from projections.positions import load_answered, load_places
+from projections.usage import queries as usage
+from projections.usage.queries import By, UsageRow
 from projections.webhooks import queries as webhooks
 from projections.webhooks.queries import WebhookRow
 from projections.workflow_versions import queries as workflow_versions
@@ -73,7 +75,13 @@ class Reads:
             for (topic, partition), place in places.items()
         }
 
+    async def usage_of_all(self, by: By, since: datetime, until: datetime, *, limit: int) -> list[UsageRow]:
+        return await usage.usage_of_all(self.pool, by, since, until, limit=limit)
+
     # in one workspace
+
+    async def usage(self, workspace: str, by: By, since: datetime, until: datetime, *, limit: int) -> list[UsageRow]:
+        return await usage.usage_of_workspace(self.pool, workspace, by, since, until, limit=limit)
 
     async def workflow(self, workspace: str, workflow_id: str) -> WorkflowRow | None:
         return await workflows.get_workflow(self.pool, workspace, workflow_id)

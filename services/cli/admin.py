@@ -91,6 +91,26 @@ def processes(as_json: Json = False) -> None:
     )  # fmt: skip
 
 
+@app.command("usage")
+def usage(
+    by: Annotated[str, typer.Option(help="hour or day.")] = "day",
+    since: Annotated[str | None, typer.Option("--from", help="From this time on (RFC 3339).")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Before this time.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what each workspace did, by hour or day."""
+    items = request("GET", "/api/v1/admin/usage", query={"by": by, "from": since, "to": until})["items"]
+    if as_json:
+        print_json(items)
+        return
+    names = ("queued", "started", "completed", "failed", "timed_out", "cancelled", "node_runs", "attempts")
+    print_table(
+        ["since", "workspace", *(name.replace("_", " ") for name in names)],
+        [[short_time(item["since"]), item["workspace_id"], *(item[name] for name in names)] for item in items],
+        empty="nothing happened",
+    )
+
+
 def _await_end(asked: dict[str, Any], deadline: float) -> dict[str, Any]:
     found = asked
     path = f"/api/v1/admin/jobs/{segment(asked['job'])}/runs"

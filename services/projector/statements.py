@@ -64,6 +64,21 @@ def upsert_rows(schema: str, target: str, table_name: str, columns: tuple[str, .
 
 
 @cache
+def add_rows(schema: str, table_name: str) -> str:
+    """Many rows at once, with all columns as one array each: the numbers of those that are there grow. In the order of
+    their keys, so that two that write cannot block each other in turn."""
+    table = TABLES[table_name]
+    columns = tuple(table.columns)
+    keys = ", ".join(table.key)
+    grown = ", ".join(f"{name} = old.{name} + excluded.{name}" for name in columns if name not in table.key)
+    return (
+        f"INSERT INTO {qualified(schema, table_name)} AS old ({', '.join(columns)}) "  # noqa: S608 - names of our own
+        f"SELECT * FROM {_arrays(table, columns)} AS new({', '.join(columns)}) ORDER BY {keys} "
+        f"ON CONFLICT ({keys}) DO UPDATE SET {grown}"
+    )
+
+
+@cache
 def update_rows(schema: str, target: str, table_name: str, columns: tuple[str, ...]) -> str:
     table = TABLES[table_name]
     changes = ", ".join(f"{name} = new.{name}" for name in columns if name not in table.key)

@@ -14,7 +14,7 @@ from infra.failpoints import failpoint
 from infra.postgres.pool import Connection, PooledConnection
 from projections.catalog import TABLES, Projection
 from projections.merge import Merged, Pending, merge
-from projections.operations import Delete, Insert, Key, Operation, Table, Update, UpdateWhere, Upsert
+from projections.operations import Add, Delete, Insert, Key, Operation, Table, Update, UpdateWhere, Upsert
 from projections.positions import Place
 from services.projector import statements
 from services.projector.batch import Entry, PlaceKey
@@ -80,6 +80,8 @@ class ProjectorStore:
             for (name, month), rows in by_month.items():
                 await self._write_rows(TABLES[name], f"{name}_{month}", rows)
             await self._write_ordered(merged.ordered)
+            for name, sums in merged.sums.items():
+                await self._add(TABLES[name], sums)
             failpoint("projector.before_commit")
 
     async def _ensure_months(self, months: set[str]) -> None:
@@ -131,6 +133,11 @@ class ProjectorStore:
         elif rows:
             statement = statements.insert_rows(self._schema, target, table.name)
             await self._connection.execute(statement, *map(list, zip(*rows, strict=True)))
+
+    async def _add(self, table: Table, sums: dict[Key, dict[str, Any]]) -> None:
+        rows = [self._record(table, key, amounts) for key, amounts in sums.items()]
+        statement = statements.add_rows(self._schema, table.name)
+        await self._connection.execute(statement, *map(list, zip(*rows, strict=True)))
 
     def _record(self, table: Table, key: Key, values: dict[str, Any]) -> tuple[Any, ...]:
         blank, times, pick = _shape(table.name)
@@ -187,6 +194,8 @@ def _by_month(merged: Merged) -> dict[tuple[str, str], dict[Key, Pending]]:
 def _one(schema: str, operation: Operation) -> tuple[str, list[Any]]:
     """The statement and its arguments for one operation on an ordinary table."""
     table = TABLES[operation.table]
+    if isinstance(operation, Add):
+        raise ValueError(f"sums of {table.name} are written apart")
     if isinstance(operation, UpdateWhere):
         names, where = tuple(operation.values), tuple(operation.where)
         values = [*operation.values.values(), *operation.where.values()]

@@ -12,7 +12,7 @@ import asyncpg
 
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
-from services.projector import verify_dead_letters, verify_schedules
+from services.projector import verify_dead_letters, verify_schedules, verify_usage
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
 
 Progress = Callable[[int, int], None]
@@ -122,7 +122,9 @@ class _Verification:
         self._read = 0
 
     async def begin(self) -> None:
-        tables = ", ".join(f"read.{name}" for name in ("positions", "executions", "node_executions", *_AGGREGATES))
+        tables = ", ".join(
+            f"read.{name}" for name in ("positions", "executions", "node_executions", "usage_hours", *_AGGREGATES)
+        )
         try:
             # Before the snapshot is taken: a rebuild must not put other tables in their place meanwhile.
             await self._connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
@@ -146,12 +148,18 @@ class _Verification:
 
     async def executions(self) -> None:
         count = self._log.partitions
+        usage: dict[tuple[Any, ...], Row] = {}
         for group in self._groups():
             executions: dict[tuple[Any, ...], Row] = {}
             nodes: dict[tuple[Any, ...], Row] = {}
             for partition in group:
                 history = ExecutionHistory(self._report.add)
-                await self._fold(Topic.EXECUTIONS, partition, history.fold)
+
+                def fold(commit: Row, history: ExecutionHistory = history) -> None:
+                    history.fold(commit)
+                    verify_usage.fold_usage(usage, commit)
+
+                await self._fold(Topic.EXECUTIONS, partition, fold)
                 self._check_ends(history)
                 for key, row in history.executions.items():
                     executions[row.pop("queued_at"), key] = row
@@ -165,6 +173,7 @@ class _Verification:
 
             await self._compare("executions", _EXECUTIONS, 2, executions, mine)
             await self._compare("node_executions", _NODES, 4, nodes, mine)
+        await self._compare("usage_hours", verify_usage.COLUMNS, 2, usage, lambda _: True)
 
     def _partitions(self, topic: Topic) -> list[int]:
         return sorted(partition for name, partition in self._ends if name == topic)

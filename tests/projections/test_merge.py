@@ -9,7 +9,7 @@ from infra.log.port import Topic
 from projections.catalog import PROJECTIONS
 from projections.memory import DuplicateRow, MemoryTables
 from projections.merge import Merged, merge
-from projections.operations import Delete, Insert, Operation, Update, UpdateWhere, Upsert
+from projections.operations import Add, Delete, Insert, Operation, Update, UpdateWhere, Upsert
 from projections.positions import Place
 from services.projector.batch import PartitionFold
 from tests.projections.given import T0, World
@@ -23,6 +23,8 @@ def carried_out(merged: Merged) -> Iterator[Operation]:
         for key, pending in rows.items():
             yield Delete(table, key) if pending.write == "delete" else kinds[pending.write](table, key, pending.values)
     yield from merged.ordered
+    for table, sums in merged.sums.items():
+        yield from (Add(table, key, amounts) for key, amounts in sums.items())
 
 
 def operations_of(world: World) -> list[Operation]:

@@ -1,5 +1,8 @@
 """The operator's routes: jobs, runs, processes; nobody else's business."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
 from domain.schedule.zones import moment_of
@@ -8,6 +11,7 @@ from infra.postgres.job_runs import JobRow, JobRuns
 from services.api.commands import now_ms
 from services.registration import DEFAULT_WORKSPACE, workspace_id_of
 from tests.services.api.conftest import Api
+from tests.services.api.test_workflows import document
 from tests.support.client import Client
 
 ADMIN = "/api/v1/admin"
@@ -57,3 +61,40 @@ async def test_processes_say_what_they_hold(api: Api) -> None:
     assert process["holds"] == {"partitions": 4, "holds": [0, 1]}
     assert process["version"]
     await asker.close()
+
+
+def total(items: list[dict[str, Any]]) -> Counter[str]:
+    """Over an hour's end there may be two."""
+    found: Counter[str] = Counter()
+    for item in items:
+        found.update({name: number for name, number in item.items() if isinstance(number, int)})
+    return found
+
+
+async def test_usage_is_counted_by_hour_and_day_and_kept_apart(api: Api) -> None:
+    workflow, _ = await api.client.deploy(document())
+    for _ in range(3):
+        ended = await api.client.ask("POST", f"/api/v1/workflows/{workflow}/execute?", json={"input": {}, "wait": 10})
+        assert ended["status"] == "completed"
+    hours = (await api.client.ask("GET", "/api/v1/usage"))["items"]
+    days = (await api.client.ask("GET", "/api/v1/usage?by=day"))["items"]
+    totals = total(hours)
+    assert [totals[name] for name in ("queued", "started", "completed", "failed")] == [3, 3, 3, 0]
+    assert totals["node_runs"] >= 3
+    assert total(days) == totals
+    assert all(hour["since"].endswith(":00:00.000Z") for hour in hours)
+    assert all(day["since"].endswith("T00:00:00.000Z") for day in days)
+    assert (await api.client.ask("GET", "/api/v1/usage?to=2020-01-01T00:00:00Z"))["items"] == []
+
+    asker = await operator(api)
+    assert (await asker.ask("GET", "/api/v1/usage"))["items"] == []
+    shown = (await asker.ask("GET", f"{ADMIN}/usage"))["items"]
+    assert ({each["workspace_id"] for each in shown}, total(shown)) == ({api.workspace}, totals)
+    await asker.close()
+
+    status, _, problem = await api.client.send("GET", f"{ADMIN}/usage")
+    assert (status, problem["code"]) == (403, "operator_only")
+    status, _, problem = await api.client.send("GET", "/api/v1/usage?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z")
+    assert (status, problem["code"]) == (422, "invalid_range")
+    status, _, problem = await api.client.send("GET", "/api/v1/usage?by=week")
+    assert (status, problem["code"]) == (422, "invalid_parameters")

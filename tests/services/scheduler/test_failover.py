@@ -1,5 +1,5 @@
-"""Two schedulers as processes on a real PostgreSQL: the leader is killed, or stopped and continued. Ten seconds at most,
-and nothing twice."""
+"""Two schedulers as processes on a real PostgreSQL: the leader is killed, or stopped and continued. Ten seconds at
+most, and nothing twice."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
