@@ -68,12 +68,12 @@ class Housekeeper:
             await self._ticked.wait()
             begun = False
             while True:
+                self._ticked.clear()
                 with suppress(*AWAY):
                     if not begun:
                         await self._begin()
                         begun = True
                     await self._look()
-                self._ticked.clear()
                 await self._ticked.wait()
         finally:
             for task in self._running.values():
