@@ -20,6 +20,8 @@ from domain.dead_letter import events as dead_letter
 from domain.decision import OutgoingCommand, Resent
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
+from domain.inbox import commands as inbox_commands
+from domain.inbox import events as inbox
 from domain.limit import commands as limit_commands
 from domain.limit import events as limit
 from domain.schedule import commands as schedule_commands
@@ -82,6 +84,13 @@ EVENTS = Codec(
         Entry("dead_letter.reviewed", dead_letter.LetterReviewed),
         Entry("dead_letter.redriven", dead_letter.LetterRedriven),
         Entry("dead_letter.discarded", dead_letter.LetterDiscarded),
+        Entry("inbox.accepted", inbox.DeliveryAccepted),
+        Entry("inbox.held", inbox.DeliveryHeld),
+        Entry("inbox.begun", inbox.DeliveryBegun),
+        Entry("inbox.superseded", inbox.DeliverySuperseded),
+        Entry("inbox.duplicated", inbox.DeliveryDuplicated),
+        Entry("inbox.refused", inbox.DeliveryRefused),
+        Entry("inbox.cleared", inbox.InboxCleared),
         Entry("limit.slot_given", limit.SlotGiven),
         Entry("limit.slot_awaited", limit.SlotAwaited),
         Entry("limit.slot_refused", limit.SlotRefused),
@@ -135,6 +144,8 @@ COMMANDS = Codec(
         Entry("dead_letter.record", dead_letter_commands.RecordLetter),
         Entry("dead_letter.redrive", dead_letter_commands.RedriveLetter),
         Entry("dead_letter.discard", dead_letter_commands.DiscardLetter),
+        Entry("inbox.receive", inbox_commands.ReceiveDelivery),
+        Entry("inbox.refuse", inbox_commands.RefuseDelivery),
         Entry("limit.request_slot", limit_commands.RequestSlot),
         Entry("limit.release_slot", limit_commands.ReleaseSlot),
         Entry("workspace.set_share", workspace_commands.SetShare),

@@ -19,6 +19,7 @@ from domain.execution.endings import refused
 from domain.execution.events import ExecutionQueued, Told
 from domain.execution.links import NO_LINKS, Links
 from domain.execution.slots import wanted
+from domain.inbox import decider as inbox_decider
 from domain.limit import decider as limit_decider
 from domain.schedule import decider as schedule_decider
 from domain.ticking import PassTime
@@ -354,6 +355,7 @@ class ExecutionLane:
 
 _AGGREGATES: dict[str, Any] = {
     "credential-": credential_decider,
+    "inbox-": inbox_decider,
     "letter-": dead_letter_decider,
     "schedule-": schedule_decider,
     "limit-": limit_decider,

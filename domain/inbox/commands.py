@@ -1,0 +1,24 @@
+"""What can be asked of the inbox of an endpoint."""
+
+import msgspec
+
+from domain.execution.events import Items
+from domain.inbox.gates import Delivery, Gates
+
+
+class ReceiveDelivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    delivery: Delivery
+    gates: Gates
+    items: Items = []
+
+
+class RefuseDelivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """It was answered with an error before it got here. `excerpt`: the beginning of a body that is no item; `more`: so
+    many others were refused and not kept."""
+
+    delivery: Delivery
+    code: str
+    reason: str
+    items: Items = []
+    excerpt: str = ""
+    more: int = 0

@@ -1,0 +1,252 @@
+"""What the inbox of an endpoint remembers, bounded in everything. Changed in place by `evolve`: it may be long.
+
+Whatever runs out is dropped when something else is noted, oldest first; an inbox that rests is cleared when the last of
+it has run out.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from domain.errors import ImpossibleHistory
+from domain.execution.events import Items
+from domain.inbox.events import (
+    DeliveryAccepted,
+    DeliveryBegun,
+    DeliveryDuplicated,
+    DeliveryHeld,
+    DeliveryRefused,
+    DeliverySuperseded,
+    InboxCleared,
+    InboxEvent,
+)
+from domain.inbox.gates import Delivery, Gates, Throttle
+
+SNAPSHOT_FORMAT = 1
+MOST_KEYS: Final = 100_000
+"""Dedup keys; the oldest is forgotten for one more."""
+MOST_REPEATABLE: Final = 20_000
+"""Ids of deliveries, each for those with an Idempotency-Key and those without."""
+MOST_STARTS: Final = 100_000
+"""Beginnings that throttles count, under all keys."""
+MOST_HELD: Final = 1_000
+MOST_HELD_BYTES: Final = 10_000_000
+REPEATED_WITHIN_MS: Final = 300_000
+"""An append that is tried once more lands within seconds; this is for what stands between the two."""
+KEYED_MS: Final = 86_400_000
+REFUSED_PER_MINUTE: Final = 60
+MINUTE_MS: Final = 60_000
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    delivery: Delivery
+    gates: Gates
+    items: Items
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """A debounce under way: `delivery_id` is its newest, which starts at `due`."""
+
+    delivery_id: str
+    first_at: int
+    due: int
+
+
+class Lane(msgspec.Struct, array_like=True):
+    """A throttle's key. `starts`: when executions began that still count, oldest first; `line`: who waits, in order
+    (an ordered set)."""
+
+    starts: list[int]
+    line: dict[str, None]
+    period: int = 0
+
+    def free_at(self, limit: int, period: int) -> int:
+        """From when on one more may begin."""
+        return self.starts[-limit] + period if len(self.starts) >= limit else 0
+
+
+class Inbox(msgspec.Struct, array_like=True):
+    """`keys`: dedup key → when it runs out and who came first, packed, because they are many. `recent`, `keyed`:
+    deliveries that were taken, by id: when, or (fingerprint, until when). `clear_at`: nothing is remembered any more."""
+
+    keys: dict[bytes, bytes] = {}
+    recent: dict[str, int] = {}
+    keyed: dict[str, tuple[str, int]] = {}
+    lanes: dict[str, Lane] = {}
+    starts: int = 0
+    windows: dict[str, Window] = {}
+    held: dict[str, Held] = {}
+    held_bytes: int = 0
+    clear_at: int | None = None
+    minute: int = 0
+    refused: int = 0
+
+    def first_with(self, key: str, now: int) -> str | None:
+        """The delivery that came first with this dedup key, if that still counts."""
+        packed = self.keys.get(bytes.fromhex(key))
+        if packed is None or _until(packed) <= now:
+            return None
+        return str(UUID(bytes=packed[8:]))
+
+    def has_room(self, size: int, instead_of: str | None = None) -> bool:
+        """Whether one more of `size` bytes can be held, in the place of another one if it is named."""
+        left = self.held[instead_of].delivery.size if instead_of is not None else 0
+        number = len(self.held) + (instead_of is None)
+        return number <= MOST_HELD and self.held_bytes - left + size <= MOST_HELD_BYTES
+
+    def next_in_line(self) -> Iterator[tuple[str, Lane, Held, Throttle]]:
+        """Per throttle key with a line: key, lane, who is first, and its throttle."""
+        for key, lane in self.lanes.items():
+            first = next(iter(lane.line), None)
+            if first is not None:
+                held = self.held[first]
+                if held.gates.throttle is None:
+                    raise ImpossibleHistory(f"delivery {first} stands in line without a throttle")
+                yield key, lane, held, held.gates.throttle
+
+    def refused_in(self, minute: int) -> int:
+        return self.refused if minute == self.minute else 0
+
+
+def evolve(state: Inbox | None, event: InboxEvent) -> Inbox:
+    """The state after `event`: the given one, changed. Raises ImpossibleHistory."""
+    state = state if state is not None else Inbox()
+    match event:
+        case DeliveryAccepted():
+            _remember(state, event.delivery, event.gates, event.at)
+            if event.gates.throttle is not None:
+                _count(state, event.gates.throttle, event.at)
+        case DeliveryHeld():
+            _remember(state, event.delivery, event.gates, event.at)
+            _hold(state, event)
+        case DeliveryBegun():
+            held = _release(state, event.delivery_id)
+            if held.gates.throttle is not None:
+                state.lanes[held.gates.throttle.key].line.pop(event.delivery_id, None)
+                _count(state, held.gates.throttle, event.at)
+            elif held.gates.debounce is not None:
+                state.windows.pop(held.gates.debounce.key, None)
+        case DeliverySuperseded():
+            _release(state, event.delivery_id)
+        case DeliveryRefused():
+            minute = event.at // MINUTE_MS
+            state.refused = state.refused_in(minute) + 1
+            state.minute = minute
+            _forget_lanes(state, event.at)
+        case DeliveryDuplicated():
+            pass
+        case InboxCleared():
+            _clear(state)
+    return state
+
+
+def _remember(state: Inbox, delivery: Delivery, gates: Gates, at: int) -> None:
+    """It was taken: once more with the same id, or with the same key, it is known."""
+    if delivery.keyed:
+        state.keyed[delivery.id] = (delivery.fingerprint, at + KEYED_MS)
+        _until_needed(state, at + KEYED_MS)
+    else:
+        state.recent[delivery.id] = delivery.received_at
+        _until_needed(state, at + REPEATED_WITHIN_MS)
+    if gates.dedup is not None:
+        key = bytes.fromhex(gates.dedup.key)
+        state.keys.pop(key, None)  # so that it stands last: the order is that of their coming
+        state.keys[key] = (at + gates.dedup.ttl).to_bytes(8) + UUID(delivery.id).bytes
+        _until_needed(state, at + gates.dedup.ttl)
+    _forget(state, delivery.received_at, at)
+
+
+def _until_needed(state: Inbox, until: int) -> None:
+    state.clear_at = until if state.clear_at is None else max(state.clear_at, until)
+
+
+def _forget(state: Inbox, received_at: int, at: int) -> None:
+    """Drop from the front what has run out, or is too much."""
+    while state.keys and (len(state.keys) > MOST_KEYS or _until(next(iter(state.keys.values()))) <= at):
+        del state.keys[next(iter(state.keys))]
+    oldest = received_at - REPEATED_WITHIN_MS
+    while state.recent and (len(state.recent) > MOST_REPEATABLE or next(iter(state.recent.values())) < oldest):
+        del state.recent[next(iter(state.recent))]
+    while state.keyed and (len(state.keyed) > MOST_REPEATABLE or next(iter(state.keyed.values()))[1] <= at):
+        del state.keyed[next(iter(state.keyed))]
+
+
+def _count(state: Inbox, throttle: Throttle, at: int) -> None:
+    """An execution begins under this throttle."""
+    lane = state.lanes.pop(throttle.key, None) or Lane([], {})
+    lane.period = throttle.period
+    kept = [start for start in lane.starts if start > at - throttle.period]
+    state.starts += len(kept) + 1 - len(lane.starts)
+    lane.starts = [*kept, at]
+    state.lanes[throttle.key] = lane  # last: the order is that of their use
+    _until_needed(state, at + throttle.period)
+    _forget_lanes(state, at)
+
+
+def _forget_lanes(state: Inbox, at: int) -> None:
+    """Drop from the front those whose starts count no more."""
+    while state.lanes:
+        key, first = next(iter(state.lanes.items()))
+        if first.line or first.starts[-1] + first.period > at:
+            return
+        state.starts -= len(first.starts)
+        del state.lanes[key]
+
+
+def _hold(state: Inbox, event: DeliveryHeld) -> None:
+    delivery, gates = event.delivery, event.gates
+    state.held[delivery.id] = Held(delivery, gates, event.items)
+    state.held_bytes += delivery.size
+    if gates.throttle is not None:
+        state.lanes.setdefault(gates.throttle.key, Lane([], {})).line[delivery.id] = None
+    elif gates.debounce is not None and event.due is not None:
+        known = state.windows.get(gates.debounce.key)
+        began = known.first_at if known is not None else event.at
+        state.windows[gates.debounce.key] = Window(delivery.id, began, event.due)
+    else:
+        raise ImpossibleHistory(f"delivery {delivery.id} is held by nothing")
+
+
+def _release(state: Inbox, delivery_id: str) -> Held:
+    held = state.held.pop(delivery_id, None)
+    if held is None:
+        raise ImpossibleHistory(f"delivery {delivery_id} was not held")
+    state.held_bytes -= held.delivery.size
+    return held
+
+
+def _clear(state: Inbox) -> None:
+    """All that was remembered has run out; what is held has not begun yet."""
+    state.keys.clear()
+    state.recent.clear()
+    state.keyed.clear()
+    state.lanes = {key: Lane([], lane.line, lane.period) for key, lane in state.lanes.items() if lane.line}
+    state.starts = 0
+    state.clear_at = None
+
+
+def _until(packed: bytes) -> int:
+    return int.from_bytes(packed[:8])
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Any = msgspec.msgpack.Decoder(tuple[int, Inbox]).decode
+
+
+def snapshot(state: Inbox) -> bytes:
+    """The state for a checkpoint."""
+    return _encode((SNAPSHOT_FORMAT, state))
+
+
+def restore(data: bytes) -> Inbox:
+    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
+    try:
+        form, state = _decode(data)
+    except msgspec.MsgspecError as error:
+        raise ImpossibleHistory(f"not an inbox's snapshot: {error}") from error
+    if form != SNAPSHOT_FORMAT:
+        raise ImpossibleHistory(f"an inbox's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
+    inbox: Inbox = state
+    return inbox

@@ -1,0 +1,201 @@
+"""The inbox of an endpoint: duplicates, what is too much, what is held; nothing starts twice, nothing is lost."""
+
+from domain.decision import Outcome
+from domain.execution.events import Origin
+from domain.inbox import decider
+from domain.inbox.commands import ReceiveDelivery
+from domain.inbox.decider import execution_of
+from domain.inbox.events import (
+    DeliveryAccepted,
+    DeliveryBegun,
+    DeliveryDuplicated,
+    DeliveryHeld,
+    DeliveryRefused,
+    DeliverySuperseded,
+    InboxCleared,
+)
+from domain.inbox.gates import Gates
+from domain.inbox.state import KEYED_MS, MOST_HELD, REFUSED_PER_MINUTE, REPEATED_WITHIN_MS
+from tests.domain.inbox.given import STREAM, Given, debounce, dedup, delivery, item, some_id, throttle
+
+
+def test_an_accepted_delivery_starts_an_execution_that_names_it() -> None:
+    inbox = Given()
+    decision = inbox.receive("a", dedup("k"), 5_000, reply="when_done", priority="high")
+    accepted = delivery("a", 5_000, reply="when_done", priority="high")
+    assert decision.events == [DeliveryAccepted(accepted, dedup("k"), execution_of(some_id("a")), 5_000)]
+    (sent,) = decision.commands
+    start = sent.command
+    assert sent.stream == f"execution-{execution_of(some_id('a'))}"
+    assert (start.workflow_id, start.workflow_version, start.trigger_node) == ("w", 3, "hook")
+    assert (start.trigger_type, start.reply, start.priority, start.queued_at) == ("webhook", "when_done", "high", 5_000)
+    assert start.items == item("a")
+    assert start.origin == Origin(kind="delivery", stream=STREAM, ref=some_id("a"))
+
+
+def test_a_second_one_with_the_same_key_is_a_duplicate_until_the_first_is_so_old() -> None:
+    inbox = Given()
+    inbox.receive("a", dedup("k", 10_000), 1_000)
+    again = inbox.receive("b", dedup("k", 10_000), 10_999)
+    assert again.events == [DeliveryDuplicated(delivery("b", 10_999), some_id("a"), 10_999, item("b"))]
+    assert not again.commands
+    inbox.receive("other", dedup("l", 10_000), 10_999)
+    inbox.receive("c", dedup("k", 10_000), 11_000)
+    inbox.receive("d", dedup("k", 10_000), 12_000)
+    assert inbox.names == ["a", "other", "c"]
+
+
+def test_a_refused_delivery_does_not_use_its_key_up() -> None:
+    inbox = Given()
+    both = Gates(dedup=dedup("k").dedup, throttle=throttle(1, 1_000).throttle)
+    inbox.receive("first", throttle(1, 1_000), 1_000)
+    assert isinstance(inbox.receive("a", both, 1_500).events[0], DeliveryRefused)
+    inbox.receive("a again", both, 2_000)
+    assert inbox.names == ["first", "a again"]
+
+
+def test_the_same_delivery_twice_is_answered_twice_and_recorded_once() -> None:
+    inbox = Given()
+    for gates in (throttle(5, 1_000), dedup("k"), throttle(1, 1_000, "delay"), debounce(1_000)):
+        inbox.receive(("same", gates), gates)
+        twice = inbox.receive(("same", gates), gates)
+        assert (twice.outcome.kind, list(twice.events), list(twice.commands)) == ("duplicate", [], [])
+
+
+def test_an_idempotency_key_holds_for_a_day_and_for_one_body() -> None:
+    inbox = Given()
+    inbox.receive("a", throttle(5, 1_000), 1_000, keyed=True, fingerprint="x")
+    again = inbox.receive("a", throttle(5, 1_000), 1_000 + KEYED_MS - 1, keyed=True, fingerprint="x")
+    assert again.outcome.kind == "duplicate"
+    other = inbox.receive("a", throttle(5, 1_000), 2_000, keyed=True, fingerprint="y")
+    assert other.outcome.code == "idempotency_mismatch"
+    assert inbox.names == ["a"]
+
+
+def test_a_throttle_refuses_what_is_too_much_and_says_until_when() -> None:
+    inbox = Given()
+    for at in (1_000, 1_400):
+        inbox.receive(at, throttle(2, 1_000), at)
+    (refused,) = inbox.receive("c", throttle(2, 1_000), 1_999).events
+    assert isinstance(refused, DeliveryRefused)
+    assert (refused.code, refused.retry_at, refused.items) == ("throttled", 2_000, item("c"))
+    inbox.receive("other", throttle(2, 1_000, name="other"), 1_999)
+    inbox.receive("d", throttle(2, 1_000), 2_000)
+    inbox.receive("e", throttle(2, 1_000), 2_399)
+    assert inbox.names == ["1000", "1400", "other", "d"]
+
+
+def test_a_throttle_that_delays_lets_them_begin_in_turn() -> None:
+    inbox = Given()
+    for name in "abcde":
+        inbox.receive(name, throttle(2, 1_000, "delay"), 1_000)
+    assert inbox.names == ["a", "b"]
+    assert inbox.due == 2_000
+    inbox.ticks(1_999)
+    assert inbox.names == ["a", "b"]
+    inbox.ticks(2_000)
+    assert inbox.names == ["a", "b", "c", "d"]
+    inbox.receive("f", throttle(2, 1_000, "delay"), 3_500)  # e stands in line before it
+    assert inbox.names == ["a", "b", "c", "d"]
+    inbox.ticks(10_000)
+    assert inbox.names == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_after_a_long_silence_no_more_begin_at_once_than_the_throttle_lets() -> None:
+    inbox = Given()
+    for name in range(9):
+        inbox.receive(name, throttle(3, 1_000, "delay"), 1_000)
+    inbox.ticks(100_000)
+    assert len(inbox.names) == 6
+    inbox.ticks(101_000)
+    assert len(inbox.names) == 9
+
+
+def test_a_debounce_starts_with_the_last_one() -> None:
+    inbox = Given()
+    (held,) = inbox.receive("a", debounce(5_000), 1_000).events
+    assert held == DeliveryHeld(delivery("a", 1_000), debounce(5_000), 1_000, 6_000, item("a"))
+    taken, _ = inbox.receive("b", debounce(5_000), 4_000).events
+    assert taken == DeliverySuperseded(some_id("a"), some_id("b"), 4_000)
+    assert inbox.due == 9_000
+    inbox.ticks(8_999)
+    assert inbox.names == []
+    assert inbox.tick(9_000).events == [DeliveryBegun(some_id("b"), execution_of(some_id("b")), 9_000)]
+    assert inbox.names == ["b"]
+    inbox.receive("c", debounce(5_000), 9_001)
+    inbox.ticks(14_001)
+    assert inbox.names == ["b", "c"]
+
+
+def test_a_debounce_waits_no_longer_than_it_may() -> None:
+    inbox = Given()
+    for at in range(1_000, 9_000, 500):
+        inbox.receive(at, debounce(1_000, 3_000), at)
+    inbox.ticks(20_000)
+    # Windows end 3 s after their first: one that comes at that moment is the first of the next.
+    assert inbox.names == ["3500", "6500", "8500"]
+
+
+def test_a_window_that_has_ended_takes_no_more_though_no_tick_came() -> None:
+    inbox = Given()
+    inbox.receive("a", debounce(1_000), 1_000)
+    begun, held = inbox.receive("b", debounce(1_000), 2_000).events
+    assert isinstance(begun, DeliveryBegun)
+    assert isinstance(held, DeliveryHeld)
+    assert inbox.names == ["a"]
+
+
+def test_what_is_held_is_bounded() -> None:
+    inbox = Given()
+    for name in range(MOST_HELD):
+        inbox.do(ReceiveDelivery(delivery(name), debounce(1_000, name=name)), 1_000)
+    (full,) = inbox.receive("one more", debounce(1_000, name="one more"), 1_000).events
+    assert isinstance(full, DeliveryRefused)
+    assert full.code == "inbox_full"
+    replaced, held = inbox.receive("again", debounce(1_000, name=5), 1_001).events
+    assert isinstance(replaced, DeliverySuperseded)
+    assert isinstance(held, DeliveryHeld)
+    inbox.ticks(3_000)
+    assert len(inbox.started) == MOST_HELD
+    large = Given()
+    large.receive("a", debounce(1_000, name="a"), size=9_000_000)
+    assert isinstance(large.receive("b", debounce(1_000, name="b"), size=1_000_001).events[0], DeliveryRefused)
+
+
+def test_what_others_refused_is_kept_up_to_a_number_a_minute() -> None:
+    inbox = Given()
+    for name in range(REFUSED_PER_MINUTE):
+        (refused,) = inbox.refuse(name, 60_000, more=7).events
+        assert isinstance(refused, DeliveryRefused)
+        assert (refused.code, refused.more) == ("malformed_json", 7)
+    assert inbox.refuse("one more", 119_999).outcome.code == "too_many_refusals"
+    assert inbox.refuse("next minute", 120_000).outcome == Outcome()
+
+
+def test_an_inbox_that_rests_forgets_everything() -> None:
+    inbox = Given()
+    inbox.receive("a", Gates(dedup("k", 900_000).dedup, throttle(1, 1_000).throttle), 1_000)
+    inbox.receive("b", throttle(1, 1_000, name="b"), 2_000)
+    assert inbox.due == 901_000
+    assert inbox.tick(901_000).events == [InboxCleared(901_000)]
+    assert inbox.state == decider.Inbox()
+    assert inbox.due is None
+    assert inbox.tick(902_000).events == []
+
+
+def test_what_runs_out_is_dropped_while_others_come() -> None:
+    inbox = Given()
+    for at in range(0, 4_000_000, 4_000):
+        inbox.receive(at, Gates(dedup(at, 20_000).dedup, throttle(1, 20_000, name=at).throttle), at)
+    assert inbox.state is not None
+    assert len(inbox.state.keys) == 5
+    assert (len(inbox.state.lanes), inbox.state.starts) == (5, 5)
+    assert len(inbox.state.recent) == REPEATED_WITHIN_MS // 4_000 + 1
+
+
+def test_a_delivery_of_another_endpoint_is_refused() -> None:
+    command = ReceiveDelivery(delivery("a"), dedup("k"))
+    decision = decider.decide(command, None, workspace="s", stream_id="inbox-of-somebody", now=1)
+    assert decision.outcome.code == "wrong_stream"
+
+
