@@ -14,6 +14,7 @@ from projections.positions import COMMIT_TOPIC
 from projections.schedules import projection as schedules
 from projections.sql import read_sql
 from projections.usage import projection as usage
+from projections.webhook_deliveries import projection as webhook_deliveries
 from projections.webhooks import projection as webhooks
 from projections.workflow_versions import projection as workflow_versions
 from projections.workflows import projection as workflows
@@ -45,6 +46,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("workflows", "workflow", "aggregates", workflows),
         _projection("workflow_versions", "workflow", "aggregates", workflow_versions),
         _projection("webhooks", "workflow", "aggregates", webhooks),
+        _projection("webhook_deliveries", "inbox", "aggregates", webhook_deliveries),
         _projection("credentials", "credential", "aggregates", credentials),
         _projection("dead_letters", "letter", "aggregates", dead_letters),
         _projection("schedules", "schedule", "aggregates", schedules),

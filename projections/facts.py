@@ -21,6 +21,7 @@ _EMPTY_LIST = msgspec.Raw(b"[]")
 class Origin(msgspec.Struct, frozen=True):
     kind: str
     stream: str
+    ref: str = ""
 
 
 class ExecutionQueued(msgspec.Struct, frozen=True):
@@ -223,6 +224,58 @@ class LetterDiscarded(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Delivery(msgspec.Struct, frozen=True):
+    id: str
+    endpoint_id: str
+    workflow_id: str
+    workflow_version: int
+    node: str
+    received_at: int
+
+
+class DeliveryAccepted(msgspec.Struct, frozen=True):
+    delivery: Delivery
+    execution_id: str
+    at: int
+
+
+class DeliveryHeld(msgspec.Struct, frozen=True):
+    delivery: Delivery
+    at: int
+    due: int | None = None
+    items: msgspec.Raw = _EMPTY_LIST
+
+
+class DeliveryBegun(msgspec.Struct, frozen=True):
+    delivery_id: str
+    execution_id: str
+    at: int
+
+
+class DeliverySuperseded(msgspec.Struct, frozen=True):
+    delivery_id: str
+    by: str
+    at: int
+
+
+class DeliveryDuplicated(msgspec.Struct, frozen=True):
+    delivery: Delivery
+    first: str
+    at: int
+    items: msgspec.Raw = _EMPTY_LIST
+
+
+class DeliveryRefused(msgspec.Struct, frozen=True):
+    delivery: Delivery
+    code: str
+    reason: str
+    at: int
+    retry_at: int | None = None
+    items: msgspec.Raw = _EMPTY_LIST
+    excerpt: str = ""
+    more: int = 0
+
+
 class ShareSet(msgspec.Struct, frozen=True):
     weight: float = 1.0
     concurrent: int | None = None
@@ -347,6 +400,12 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "dead_letter.reviewed": LetterReviewed,
     "dead_letter.redriven": LetterRedriven,
     "dead_letter.discarded": LetterDiscarded,
+    "inbox.accepted": DeliveryAccepted,
+    "inbox.held": DeliveryHeld,
+    "inbox.begun": DeliveryBegun,
+    "inbox.superseded": DeliverySuperseded,
+    "inbox.duplicated": DeliveryDuplicated,
+    "inbox.refused": DeliveryRefused,
     "credential.created": CredentialCreated,
     "credential.updated": CredentialUpdated,
     "credential.deleted": CredentialDeleted,
@@ -365,6 +424,7 @@ UNSEEN = frozenset(
         "execution.node_prepared",
         "execution.slot_granted",
         "execution.slots_asked",
+        "inbox.cleared",
         "limit.slot_awaited",
         "limit.slot_given",
         "limit.slot_refused",
@@ -380,7 +440,7 @@ Fact: TypeAlias = tuple[Any, int, dict[str, str]]
 class Commit(msgspec.Struct, frozen=True):
     """`id`: of the aggregate (the stream without its kind). `version`: the stream's after this commit.
 
-    `time`, `queued_at`: milliseconds since 1970; `queued_at` is 0 for all but executions.
+    `time`, `queued_at`: milliseconds since 1970; `queued_at` is 0 for all but executions. `actor`: who asked.
     """
 
     kind: str
@@ -390,6 +450,7 @@ class Commit(msgspec.Struct, frozen=True):
     time: int
     queued_at: int
     facts: list[Fact]
+    actor: str = ""
 
 
 _DECODERS: dict[tuple[str, int], Callable[[msgspec.Raw], Any]] = {
@@ -419,7 +480,8 @@ def read_commit(record: CommitRecord) -> tuple[Commit, list[tuple[EventRecord, S
         version += 1
     kind, _, identity = record.stream.partition("-")
     last = version - 1 if record.events else record.version
-    return Commit(kind, identity, record.workspace, last, record.time, record.queued_at or 0, facts), broken
+    read = Commit(kind, identity, record.workspace, last, record.time, record.queued_at or 0, facts, record.actor)
+    return read, broken
 
 
 def _decode_long(event: EventRecord) -> Any:

@@ -69,7 +69,8 @@ class Lane(msgspec.Struct, array_like=True):
 
 class Inbox(msgspec.Struct, array_like=True):
     """`keys`: dedup key → when it runs out and who came first, packed, because they are many. `recent`, `keyed`:
-    deliveries that were taken, by id: when, or (fingerprint, until when). `clear_at`: nothing is remembered any more."""
+    deliveries that were taken, by id: when, or (fingerprint, until when). `clear_at`: nothing is remembered any more.
+    """
 
     keys: dict[bytes, bytes] = {}
     recent: dict[str, int] = {}

@@ -19,7 +19,7 @@ from projections.facts import (
 )
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 3
+VERSION = 4
 
 EXECUTIONS = Table(
     name="executions",
@@ -38,6 +38,7 @@ EXECUTIONS = Table(
         "retry_of": "uuid",
         "retry_count": "integer",
         "parent_id": "uuid",
+        "delivery_id": "uuid",
         "recoveries": "integer",
         "input": "json",
         "output": "json",
@@ -91,6 +92,7 @@ def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Va
         "retry_of": event.retry_of,
         "retry_count": event.retry_count,
         "parent_id": _parent(event),
+        "delivery_id": _delivery(commit, event),
         "input": payload(event.items, "items", blobs),
     }
 
@@ -99,6 +101,13 @@ def _parent(event: ExecutionQueued) -> str | None:
     """The execution that waits for this one."""
     origin = event.origin
     return origin.stream.removeprefix("execution-") if origin is not None and origin.kind == "parent" else None
+
+
+def _delivery(commit: Commit, event: ExecutionQueued) -> str | None:
+    """The delivery that it comes from: one of an inbox, or it was one itself, of an endpoint that has no inbox."""
+    if event.origin is not None:
+        return event.origin.ref if event.origin.kind == "delivery" else None
+    return commit.id if event.trigger_type == "webhook" and commit.actor.startswith("webhook:") else None
 
 
 def _change(values: Values, event: Any, blobs: dict[str, str], time: int) -> None:

@@ -12,7 +12,8 @@ _SQL = load_queries(__package__)
 
 
 class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a list. `error`: JSON text {code, message, node_id?} or None."""
+    """One line of a list. `delivery_id`: the webhook delivery that it comes from. `error`: JSON text {code, message,
+    node_id?} or None."""
 
     id: str
     workspace_id: str
@@ -25,6 +26,7 @@ class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: str | None
     retry_count: int
     parent_id: str | None
+    delivery_id: str | None
     recoveries: int
     error: str | None
     queued_at: datetime
@@ -77,6 +79,14 @@ async def list_repeats(connection: Connection, workspace_id: str, execution_id: 
     if workspace is None or execution is None:
         return []
     return [row["id"] for row in await connection.fetch(_SQL["list_repeats"], execution, workspace)]
+
+
+async def list_of_delivery(connection: Connection, workspace_id: str, delivery_id: str) -> list[str]:
+    """The executions that an inbox or a person began from this delivery, oldest first, at most a hundred."""
+    workspace, delivery = as_uuid(workspace_id), as_uuid(delivery_id)
+    if workspace is None or delivery is None:
+        return []
+    return [row["id"] for row in await connection.fetch(_SQL["list_of_delivery"], delivery, workspace)]
 
 
 async def list_executions(

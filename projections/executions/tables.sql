@@ -13,6 +13,7 @@ CREATE TABLE executions (
     retry_of uuid,
     retry_count integer NOT NULL,
     parent_id uuid,
+    delivery_id uuid,
     recoveries integer NOT NULL DEFAULT 0,
     input json,
     output json,
@@ -25,6 +26,8 @@ CREATE TABLE executions (
 ) PARTITION BY RANGE (queued_at);
 CREATE INDEX executions_by_workspace ON executions (workspace_id, queued_at DESC, id DESC);
 CREATE INDEX executions_by_workflow ON executions (workflow_id, queued_at DESC, id DESC);
--- What is not completed is rare and looked for; executions that complete in one commit never enter this index.
 CREATE INDEX executions_by_repeated ON executions (retry_of) WHERE retry_of IS NOT NULL;
+-- Executions that a delivery's inbox began, and redeliveries; most deliveries are an execution of their own.
+CREATE INDEX executions_by_delivery ON executions (delivery_id) WHERE delivery_id <> id;
+-- What is not completed is rare and looked for; executions that complete in one commit never enter this index.
 CREATE INDEX executions_not_completed ON executions (workspace_id, queued_at DESC, id DESC) WHERE status <> 'completed';

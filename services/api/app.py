@@ -15,6 +15,7 @@ from services.api.routes import (
     admin,
     credentials,
     dead_letters,
+    deliveries,
     executions,
     installation,
     node_types,
@@ -53,6 +54,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.include_router(dead_letters.make_router(parts), prefix="/api/v1")
     app.include_router(admin.make_router(parts), prefix="/api/v1")
     app.include_router(usage.make_router(parts), prefix="/api/v1")
+    app.include_router(deliveries.make_router(parts), prefix="/api/v1")
     app.include_router(oauth2.make_router(parts))
     app.include_router(schedules.make_router(parts), prefix="/api/v1")
     app.include_router(node_types.make_router(), prefix="/api/v1")

@@ -5,11 +5,12 @@ what was read too early cannot stay.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
 import msgspec
 
+from domain.inbox.rules import Rules, read_rules
 from infra.log.port import Record, Topic
 from projections.webhooks.queries import WebhookRow
 from projections.workflows.queries import WorkflowRow
@@ -28,6 +29,7 @@ class _Node(msgspec.Struct):
     id: str
     type: str
     disabled: bool = False
+    parameters: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Settings(msgspec.Struct, frozen=True):
@@ -40,10 +42,12 @@ class _Document(msgspec.Struct):
 
 
 class VersionFacts(msgspec.Struct, frozen=True):
-    """What a start takes from an immutable version: its trigger nodes (id, type), and how urgent it is."""
+    """What a start takes from an immutable version: its trigger nodes (id, type), how urgent it is, and the webhook
+    nodes whose deliveries go through an inbox."""
 
     triggers: list[tuple[str, str]]
     priority: str
+    inboxes: dict[str, Rules] = {}
 
     def entry(self) -> tuple[str, str] | None:
         """Where `execute` begins: the manual trigger, else the first trigger there is."""
@@ -59,8 +63,16 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 def version_facts(document: bytes) -> VersionFacts:
     parsed = _decode_document(document)
     return VersionFacts(
-        [(node.id, node.type) for node in parsed.nodes if node.type in TRIGGERS], parsed.settings.priority
+        [(node.id, node.type) for node in parsed.nodes if node.type in TRIGGERS],
+        parsed.settings.priority,
+        _inboxes(parsed.nodes),
     )
+
+
+def _inboxes(nodes: Sequence[_Node]) -> dict[str, Rules]:
+    hooks = ((node.id, msgspec.json.decode(node.parameters)) for node in nodes if node.type == "webhook")
+    read = {node: read_rules(parameters).rules for node, parameters in hooks if isinstance(parameters, dict)}
+    return {node: rules for node, rules in read.items() if rules.gated}
 
 
 class Bindings:

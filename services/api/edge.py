@@ -33,7 +33,7 @@ class Edge:
     def __init__(self, parts: Parts, framework: Any) -> None:
         self._parts = parts
         self._framework = framework
-        self._webhooks = WebhookRoute(parts.bindings, parts.starter, parts.results)
+        self._webhooks = WebhookRoute(parts)
         self._resume = ResumeRoute(parts)
         self._execute = ExecuteRoute(parts.bindings, parts.starter, parts.results, parts.view)
         self._counts: dict[tuple[str, int], Any] = {}

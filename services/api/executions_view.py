@@ -51,6 +51,7 @@ def summary(row: ExecutionSummary) -> dict[str, Any]:
         "retry_of": row.retry_of,
         "retry_count": row.retry_count,
         "parent_id": row.parent_id,
+        "delivery_id": row.delivery_id,
         "recoveries": row.recoveries,
         "error": raw(row.error),
         "queued_at": time_text(row.queued_at),

@@ -26,6 +26,9 @@ from projections.node_executions.queries import NodeExecutionRow, NodeLogsRow
 from projections.positions import load_answered, load_places
 from projections.usage import queries as usage
 from projections.usage.queries import By, UsageRow
+from projections.webhook_deliveries import queries as deliveries
+from projections.webhook_deliveries.queries import DeliveryRow
+from projections.webhook_deliveries.queries import Filter as DeliveryFilter
 from projections.webhooks import queries as webhooks
 from projections.webhooks.queries import WebhookRow
 from projections.workflow_versions import queries as workflow_versions
@@ -112,6 +115,31 @@ class Reads:
     async def webhooks(self, workspace: str, workflow_id: str) -> list[WebhookRow]:
         """The endpoints that answer now."""
         return [row for row in await webhooks.list_webhooks(self.pool, workspace, workflow_id) if row.active]
+
+    async def delivery(self, workspace: str, delivery_id: str) -> DeliveryRow | None:
+        return await deliveries.get_delivery(self.pool, workspace, delivery_id)
+
+    async def deliveries(
+        self,
+        workspace: str,
+        workflow_id: str,
+        wanted: DeliveryFilter,
+        *,
+        limit: int,
+        before: tuple[datetime, str] | None,
+    ) -> list[DeliveryRow]:
+        return await deliveries.list_deliveries(self.pool, workspace, workflow_id, wanted, limit=limit, before=before)
+
+    async def delivery_payload(self, row: DeliveryRow) -> str | None:
+        """The items that were in it, as JSON; None: not kept, or not any more."""
+        if row.payload is not None or row.execution_id is None:
+            return (await self.whole(row.workspace_id, [row.payload]))[0]
+        execution = await self.execution(row.workspace_id, row.execution_id)
+        return None if execution is None else (await self.whole(row.workspace_id, [execution.input]))[0]
+
+    async def executions_of_delivery(self, workspace: str, delivery_id: str) -> list[str]:
+        """Those that an inbox or a person began from it; a delivery that is an execution itself is not among them."""
+        return await executions.list_of_delivery(self.pool, workspace, delivery_id)
 
     async def dead_letter(self, workspace: str, letter_id: str, *, operator: bool) -> DeadLetterRow | None:
         return await dead_letters.get_dead_letter(self.pool, workspace, letter_id, operator=operator)

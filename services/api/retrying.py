@@ -43,7 +43,7 @@ async def plan_retry(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> St
     `workflow_archived`, `input_gone`, `not_ended`, `nothing_failed`, `node_missing`, `version_does_not_fit`,
     `output_gone`, `too_much_to_take_over`."""
     version = await _version(parts, row, asked)
-    graph = await _graph(parts, row, version)
+    graph = await graph_of(parts, row.workspace_id, row.workflow_id, version)
     if graph.trigger(row.trigger_node) is None:
         raise _missing(row.trigger_node, "started", version, "it is no trigger there, or it is disabled")
     (text,) = await parts.reads.whole(row.workspace_id, [row.input])
@@ -73,8 +73,9 @@ async def _version(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> int:
     return row.workflow_version if asked.version == "same" else asked.version
 
 
-async def _graph(parts: Parts, row: ExecutionRow, version: int) -> Graph:
-    document = await parts.reads.document(row.workspace_id, row.workflow_id, version)
+async def graph_of(parts: Parts, workspace: str, workflow_id: str, version: int) -> Graph:
+    """A version, compiled. Problems: 404 if there is none, 409 `workflow_version_unreadable`."""
+    document = await parts.reads.document(workspace, workflow_id, version)
     if document is None:
         raise not_found("version of this workflow")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from domain.execution.commands import StartExecution, TakenRun
-from domain.execution.events import Items, Reply
+from domain.execution.events import Items, Origin, Reply
 from infra.blobs import BlobStore
 from infra.log.port import Record, Topic
 from schemas.envelope import CommitRecord, EventRecord, decode_commit, partition_of
@@ -42,6 +42,7 @@ class Start:
     priority: str
     retry_of: str | None = None
     taken_runs: Sequence[TakenRun] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ class Starter:
             reply=reply,
             retry_of=start.retry_of,
             taken_runs=list(start.taken_runs),
+            origin=start.origin,
         )
         stream = f"execution-{identity.id}"
-        self._pressure.check(partition_of(stream, self._partitions), workspace)
+        self.check_pressure(stream, workspace)
         if not identity.keyed:
             position = await self._sender.send(
                 Topic.EXECUTION_COMMANDS,
@@ -133,6 +135,10 @@ class Starter:
         if commit.outcome.code == "idempotency_mismatch":
             raise mismatch()
         raise of_outcome(commit.outcome)
+
+    def check_pressure(self, stream: str, workspace: str) -> None:
+        """Raises Problem 503 `overloaded` or 429 `workspace_overloaded` if no execution of this stream may start."""
+        self._pressure.check(partition_of(stream, self._partitions), workspace)
 
     async def event_data(self, workspace: str, event: EventRecord) -> bytes:
         """An event's data with everything that is stored outside in place."""

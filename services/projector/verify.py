@@ -12,7 +12,7 @@ import asyncpg
 
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
-from services.projector import verify_dead_letters, verify_schedules, verify_usage
+from services.projector import verify_dead_letters, verify_deliveries, verify_schedules, verify_usage
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
 
 Progress = Callable[[int, int], None]
@@ -25,7 +25,7 @@ _RECORDS_AT_ONCE = 50_000
 _EXECUTIONS = {
     "queued_at": "time", "id": "uuid", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
     "status": "", "trigger_type": "", "trigger_node": "", "priority": "", "fingerprint": "", "retry_of": "uuid",
-    "retry_count": "", "parent_id": "uuid", "recoveries": "",
+    "retry_count": "", "parent_id": "uuid", "delivery_id": "uuid", "recoveries": "",
     "input": "json", "output": "json", "error": "json", "response": "json", "started_at": "time",
     "completed_at": "time", "stream_version": "",
 }  # fmt: skip
@@ -52,6 +52,7 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
                         "fingerprint": "", "stream_version": ""}),
     **verify_schedules.COLUMNS,
     **verify_dead_letters.COLUMNS,
+    **verify_deliveries.COLUMNS,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from services.projector import verify_schedules
 from services.projector.verify_credentials import fold_credential
 from services.projector.verify_dead_letters import fold_letter
+from services.projector.verify_deliveries import fold_delivery
 from services.projector.verify_values import Report, Row, digest, shown
 
 __all__ = ["AggregateHistory", "ExecutionHistory", "PartitionHistory", "Report", "Row", "digest", "shown"]
@@ -234,6 +235,7 @@ class AggregateHistory:
         self._credentials: dict[tuple[Any, ...], Row] = {}
         self.tables["credentials"] = self._credentials
         self.tables["dead_letters"] = {}
+        self.tables["webhook_deliveries"] = {}
         self._schedules = verify_schedules.ScheduleHistory(self.tables)
 
     def fold(self, commit: Row) -> None:
@@ -246,11 +248,18 @@ class AggregateHistory:
             elif kind == "credential":
                 fold_credential(self._credentials, commit, key, commit["version"] + place, event, self._report)
             elif (
-                kind == "letter"
-                and not fold_letter(self.tables["dead_letters"], commit, key, commit["version"] + place, event)
-            ) or (kind == "schedule" and not self._schedules.fold(commit, key, commit["version"] + place, event)):
+                (kind == "inbox" and not self._delivery(commit, commit["version"] + place, event))
+                or (
+                    kind == "letter"
+                    and not fold_letter(self.tables["dead_letters"], commit, key, commit["version"] + place, event)
+                )
+                or (kind == "schedule" and not self._schedules.fold(commit, key, commit["version"] + place, event))
+            ):
                 where = f"{commit['stream']} version {commit['version'] + place}"
                 self._report("transition", where, f"{event['type']} follows nothing")
+
+    def _delivery(self, commit: Row, version: int, event: Row) -> bool:
+        return fold_delivery(self.tables["webhook_deliveries"], commit, version, event)
 
     def _workspace(self, key: str, event: Row) -> None:
         data = event["data"]
@@ -324,7 +333,7 @@ def _queued(commit: Row, data: Row, blobs: Row) -> Row:
         "trigger_type": shown(data["trigger_type"]), "trigger_node": shown(data["trigger_node"]),
         "priority": shown(data.get("priority", "normal")), "fingerprint": shown(data.get("fingerprint", "")),
         "retry_of": data.get("retry_of"), "retry_count": data.get("retry_count", 0), "recoveries": 0,
-        "parent_id": _parent(data.get("origin")),
+        "parent_id": _parent(data.get("origin")), "delivery_id": _delivery(commit, data),
         "input": _payload(data, "items", blobs), "output": None, "error": None,
         "response": None, "started_at": None, "completed_at": None, "stream_version": commit["version"],
     }  # fmt: skip
@@ -333,6 +342,14 @@ def _queued(commit: Row, data: Row, blobs: Row) -> Row:
 def _parent(origin: Row | None) -> str | None:
     """A parent stands in the log as the stream that is told of the end."""
     return origin["stream"].partition("-")[2] if origin is not None and origin["kind"] == "parent" else None
+
+
+def _delivery(commit: Row, data: Row) -> str | None:
+    origin: Row | None = data.get("origin")
+    if origin is not None:
+        return origin["ref"] if origin["kind"] == "delivery" else None
+    direct = data["trigger_type"] == "webhook" and commit.get("actor", "").startswith("webhook:")
+    return commit["stream"].partition("-")[2] if direct else None
 
 
 def _payload(data: Row, field: str, blobs: Row) -> bytes:

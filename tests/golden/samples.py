@@ -18,6 +18,9 @@ from domain.schedule import commands as hc
 from domain.schedule import events as he
 from domain.schedule.definition import Definition, Policies
 from domain.schedule.timing import ByCron, ByInterval, Once
+from domain.inbox import commands as ic
+from domain.inbox import events as ie
+from domain.inbox.gates import Debounce, Dedup, Delivery, Gates, Throttle
 from domain.limit import commands as lc
 from domain.limit import events as le
 from domain.workflow import commands as wc
@@ -49,6 +52,15 @@ RESULTS = [
         error=EffectError(code="timeout", message="no answer", retriable=False, unknown=True, retry_after_seconds=1.5),
     ),
 ]
+DELIVERY = Delivery(
+    id=KEY, endpoint_id="Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6", workflow_id=WORKFLOW, workflow_version=3, node="order",
+    received_at=AT, priority="high", reply="with_node", keyed=True, fingerprint="0123456789abcdef", size=345,
+)  # fmt: skip
+GATES = Gates(
+    dedup=Dedup("00112233445566778899aabbccddeeff", 86_400_000),
+    throttle=Throttle("11112233445566778899aabbccddeeff", 10, 60_000, "delay"),
+    debounce=Debounce("22112233445566778899aabbccddeeff", 5_000, 60_000),
+)
 DOCUMENT: dict[str, Any] = {
     "name": "Order intake",
     "nodes": [
@@ -127,6 +139,16 @@ EVENTS: list[Any] = [
     le.SlotAwaited(execution_id=EXECUTION, key="customer 7", size=3, priority="high"),
     le.SlotRefused(execution_id=EXECUTION, key="customer 7"),
     le.SlotReturned(execution_id=EXECUTION, key="customer 7"),
+    ie.DeliveryAccepted(delivery=DELIVERY, gates=GATES, execution_id=EXECUTION, at=AT),
+    ie.DeliveryHeld(delivery=DELIVERY, gates=GATES, at=AT, due=AT + 5_000, items=ITEMS),
+    ie.DeliveryBegun(delivery_id=KEY, execution_id=EXECUTION, at=AT),
+    ie.DeliverySuperseded(delivery_id=KEY, by=EXECUTION, at=AT),
+    ie.DeliveryDuplicated(delivery=DELIVERY, first=EXECUTION, at=AT, items=ITEMS),
+    ie.DeliveryRefused(
+        delivery=DELIVERY, code="throttled", reason="2 in 1 seconds have begun", at=AT, retry_at=AT + 900, items=ITEMS,
+        excerpt="{", more=17,
+    ),
+    ie.InboxCleared(at=AT),
     ee.ChildrenStarted(
         node="call", run=1, children=[ee.StartedChild(item=0, execution_id=EXECUTION, workflow_id=WORKFLOW)],
         awaited=False, due=AT + 60_000, sources=SOURCES,
@@ -234,6 +256,10 @@ COMMANDS: list[Any] = [
     dc.DiscardLetter(at=AT, by="key:1", reason="old"),
     lc.RequestSlot(execution_id=EXECUTION, key="customer 7", size=3, priority="high", when_full="skip"),
     lc.ReleaseSlot(execution_id=EXECUTION, key="customer 7"),
+    ic.ReceiveDelivery(delivery=DELIVERY, gates=GATES, items=ITEMS),
+    ic.RefuseDelivery(
+        delivery=DELIVERY, code="malformed_json", reason="no JSON", items=ITEMS, excerpt="{", more=17
+    ),
     ec.GrantSlot(stream=SLOT.stream, key=SLOT.key),
     ec.RefuseSlot(stream=SLOT.stream, key=SLOT.key),
     ec.ConcludeAttempt(node="check", run=2, attempt=1, results=RESULTS),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from domain.credential.events import (
     ConnectionBegun,
     ConnectionEnded,
@@ -25,7 +27,18 @@ from domain.execution.events import (
     NodeAttempted,
     NodeCompleted,
     NodeFailed,
+    Origin,
 )
+from domain.inbox.events import (
+    DeliveryAccepted,
+    DeliveryBegun,
+    DeliveryDuplicated,
+    DeliveryHeld,
+    DeliveryRefused,
+    DeliverySuperseded,
+    InboxCleared,
+)
+from domain.inbox.gates import Dedup, Delivery, Gates
 from domain.workflow.events import WebhookBinding, WorkflowActivated, WorkflowCreated
 from domain.workspace.events import ApiKeyAdded, WorkspaceCreated
 from infra.log.memory import MemoryLog
@@ -131,6 +144,7 @@ class World:
         self.commit(f"workflow-{FLOW}", [WorkflowActivated(1, [binding], T0 + 3)])
 
         self.keep_credentials()
+        self.keep_deliveries()
 
     def keep_credentials(self) -> None:
         """One with everything that can happen to it, one that was deleted."""
@@ -153,6 +167,34 @@ class World:
         gone = f"credential-{some_id('gone')}"
         self.commit(gone, [CredentialCreated("http_bearer", "Gone", {}, {"token": "1.aa.t"}, T0)])
         self.commit(gone, [CredentialDeleted(T0 + 1)])
+
+    def keep_deliveries(self) -> None:
+        """All that an inbox can say; one that was refused comes again and is taken."""
+        stream = f"inbox-{some_id('inbox')}"
+        gates = Gates(dedup=Dedup("00", 1_000))
+        item = [{"json": {"body": "é\u0000"}}]
+        given = {name: _delivery(name) for name in ("first", "same", "early", "late", "much")}
+        self.commit(stream, [DeliveryAccepted(given["first"], gates, some_id("begun"), T0)])
+        self.commit(stream, [DeliveryDuplicated(given["same"], some_id("first"), T0 + 1, item)])
+        self.commit(stream, [DeliveryHeld(given["early"], gates, T0 + 2, T0 + 9, item)])
+        superseded = DeliverySuperseded(some_id("early"), some_id("late"), T0 + 3)
+        self.commit(stream, [superseded, DeliveryHeld(given["late"], gates, T0 + 3, T0 + 10, item)])
+        self.commit(stream, [DeliveryBegun(some_id("late"), some_id("begun late"), T0 + 10)])
+        self.commit(stream, [DeliveryRefused(given["much"], "throttled\0", "2", T0 + 11, T0 + 12, item, "{", 3)])
+        self.commit(stream, [DeliveryAccepted(given["much"], gates, some_id("begun at last"), T0 + 12)])
+        self.commit(stream, [DeliveryRefused(_delivery("bad"), "malformed_json", "no", T0 + 13, excerpt="{\0")])
+        self.commit(stream, [InboxCleared(T0 + 14)])
+
+    def run_deliveries(self) -> None:
+        """Executions: one of an inbox, one of an endpoint without one, one that was asked for otherwise."""
+        origin = Origin(kind="delivery", stream=f"inbox-{some_id('inbox')}", ref=some_id("first"))
+        for name, actor, fields in (
+            ("begun", "", {"origin": origin}),
+            ("direct", "webhook:endpoint-1", {}),
+            ("asked", "key:1", {}),
+        ):
+            start = msgspec.structs.replace(queued(T0), **fields)
+            self.commit(f"execution-{some_id(name)}", [start], queued_at=T0, actor=actor)
 
     def run_at_once(self, name: object, *, at: int = T0, nodes: int = 3) -> str:
         """An execution that starts and ends in one commit."""
@@ -198,6 +240,10 @@ class World:
                 for record in self.log.records(topic, partition):
                     tables.apply(fold.fold(record).operations)
         return tables
+
+
+def _delivery(name: str) -> Delivery:
+    return Delivery(some_id(name), "endpoint-1", FLOW, 1, "hook\0", T0)
 
 
 def queued(at: int) -> ExecutionQueued:

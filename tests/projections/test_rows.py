@@ -160,6 +160,28 @@ def test_a_workflow_and_its_endpoints() -> None:
     assert not any(row["active"] for row in tables.all_rows("webhooks"))
 
 
+def test_deliveries_say_what_became_of_them() -> None:
+    world = World()
+    world.keep_deliveries()
+    world.run_deliveries()
+    tables = world.fold()
+    rows = {row["id"]: row for row in tables.all_rows("webhook_deliveries")}
+    said = {name: rows[some_id(name)] for name in ("first", "same", "early", "late", "much", "bad")}
+    assert {name: row["status"] for name, row in said.items()} == {
+        "first": "accepted", "same": "duplicate", "early": "superseded", "late": "accepted", "much": "accepted",
+        "bad": "refused",
+    }  # fmt: skip
+    assert said["first"]["payload"] is None, "it is the input of its execution"
+    assert said["late"]["payload"] == said["same"]["payload"]
+    assert (said["same"]["duplicate_of"], said["early"]["superseded_by"]) == (some_id("first"), some_id("late"))
+    assert (said["late"]["execution_id"], said["late"]["due_at"]) == (some_id("begun late"), None)
+    assert (said["much"]["execution_id"], said["much"]["code"]) == (some_id("begun at last"), "")
+    of = {row["id"]: row["delivery_id"] for row in tables.all_rows("executions")}
+    assert of == {
+        some_id("begun"): some_id("first"), some_id("direct"): some_id("direct"), some_id("asked"): None,
+    }  # fmt: skip
+
+
 def test_a_revoked_key_says_when() -> None:
     world = World()
     world.configure()

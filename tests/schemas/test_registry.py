@@ -12,6 +12,8 @@ from domain.dead_letter.events import LetterEvent
 from domain.decision import OutgoingCommand
 from domain.execution.commands import ExecutionCommand
 from domain.execution.events import ExecutionEvent, NodeCompleted, ResponseGiven
+from domain.inbox.commands import ReceiveDelivery, RefuseDelivery
+from domain.inbox.events import InboxEvent
 from domain.limit.commands import LimitCommand
 from domain.limit.events import LimitEvent
 from domain.schedule.commands import ScheduleCommand
@@ -45,6 +47,7 @@ def test_every_event_and_command_is_registered() -> None:
     all_events = (
         ExecutionEvent,
         LetterEvent,
+        InboxEvent,
         LimitEvent,
         ScheduleEvent,
         WorkflowEvent,
@@ -54,6 +57,7 @@ def test_every_event_and_command_is_registered() -> None:
     all_commands = (
         ExecutionCommand,
         RecordLetter | RedriveLetter | DiscardLetter,
+        ReceiveDelivery | RefuseDelivery,
         LimitCommand,
         ScheduleCommand,
         WorkflowCommand,
@@ -72,6 +76,7 @@ def test_names_say_the_aggregate_and_are_no_commands_and_events_at_once() -> Non
     assert {name.split(".")[0] for name in names} == {
         "dead_letter",
         "execution",
+        "inbox",
         "limit",
         "workflow",
         "workspace",

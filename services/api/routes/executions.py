@@ -77,8 +77,8 @@ def make_router(parts: Parts) -> APIRouter:
             principal.workspace_id,
             workflow_id=workflow_id,
             status=status,
-            since=_utc(since),
-            until=_utc(until),
+            since=as_utc(since),
+            until=as_utc(until),
             limit=limit + 1,
             before=decode_cursor(cursor),
         )
@@ -181,5 +181,5 @@ async def _command(parts: Parts, principal: Principal, row: ExecutionRow, comman
     return json_answer(msgspec.json.encode({"execution_id": row.id, "position": position.json()}), 202)
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def as_utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -108,6 +108,7 @@ class ExecutionSummary(BaseModel):
     retry_of: str | None = Field(description="The execution that this one repeats, or goes on with.")
     retry_count: int = Field(description="How many repeats by `settings.retries` led here.")
     parent_id: str | None = Field(description="The execution that waits for this one, as its sub-workflow.")
+    delivery_id: str | None = Field(description="The webhook delivery that it comes from.")
     recoveries: int = Field(description="How often it went on after a failure of the system itself.")
     error: ExecutionError | None
     queued_at: str

@@ -23,7 +23,7 @@ from services.api.principal import Principal
 from services.api.problems import Problem, not_found
 from services.api.retrying import RetryRequest, plan_retry
 from services.api.routes.common import Asker, json_answer
-from services.api.routes.executions import decode_body
+from services.api.routes.executions import as_utc, decode_body
 from services.api.routes.models import Repair
 
 COUNTED = 10_000
@@ -55,8 +55,8 @@ class RepairRequest(msgspec.Struct, forbid_unknown_fields=True):
             workflow_version=self.workflow_version,
             error_code=self.error_code,
             node_id=self.node_id,
-            since=_utc(self.queued_from),
-            until=_utc(self.queued_to),
+            since=as_utc(self.queued_from),
+            until=as_utc(self.queued_to),
         )
 
 
@@ -124,10 +124,6 @@ async def _again(parts: Parts, principal: Principal, execution: str, how: RetryR
         return {"execution_id": execution, "retried_as": None, "code": problem.code, "detail": problem.detail}
     _repaired.inc()
     return {"execution_id": execution, "retried_as": started.execution_id, "code": None, "detail": None}
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _body() -> dict[str, Any]:

@@ -197,5 +197,3 @@ def test_a_delivery_of_another_endpoint_is_refused() -> None:
     command = ReceiveDelivery(delivery("a"), dedup("k"))
     decision = decider.decide(command, None, workspace="s", stream_id="inbox-of-somebody", now=1)
     assert decision.outcome.code == "wrong_stream"
-
-

@@ -1,4 +1,4 @@
-"""Random deliveries and ticks: what holds for the inbox whatever comes, judged by a reader that knows only the rules."""
+"""Random deliveries and ticks: what holds for the inbox whatever comes, judged by what it recorded."""
 
 from collections import Counter
 from random import Random

@@ -16,6 +16,7 @@ from domain.dead_letter import decider as dead_letters
 from domain.decision import DUPLICATE, Outcome, OutgoingCommand, rejected
 from domain.execution import commands as execution_commands
 from domain.execution import events as execution
+from domain.inbox import decider as inboxes
 from domain.schedule import decider as schedules
 from domain.ticking import PassTime
 from domain.workflow import decider as workflows
@@ -47,6 +48,7 @@ _DECIDERS: dict[str, Any] = {
     "workflow": workflows,
     "workspace": workspaces,
     "credential": credentials,
+    "inbox": inboxes,
     "letter": dead_letters,
     "schedule": schedules,
 }
@@ -169,6 +171,10 @@ class SmallWorker:
         self._outgoing += [(each, command.workspace) for each in decision.commands]
         return decision.events, decision.outcome
 
+    def streams(self) -> list[str]:
+        """All that anything was decided for."""
+        return list(self._states)
+
     async def pass_time(self, stream: str, workspace: str, now: int) -> None:
         """Time comes to `now` for one stream."""
         self.now = lambda: now
@@ -219,6 +225,7 @@ class SmallWorker:
                 fingerprint=given.fingerprint,
                 reply=given.reply,
                 retry_of=given.retry_of,
+                origin=given.origin,
             ),
             execution.ExecutionStarted(started_at=now),
             execution.NodeCompleted(node=node, run=0, outputs={"main": items}),

@@ -44,8 +44,8 @@ async def test_a_clean_log_verifies(filled: World, pool: Pool) -> None:
 DOUBLE = """
 INSERT INTO read.executions
 SELECT queued_at + interval '1 s', id, workspace_id, workflow_id, workflow_version, status, trigger_type, trigger_node,
-       priority, fingerprint, retry_of, retry_count, parent_id, recoveries, input, output, error, response, started_at,
-       completed_at, stream_version
+       priority, fingerprint, retry_of, retry_count, parent_id, delivery_id, recoveries, input, output, error, response,
+       started_at, completed_at, stream_version
 FROM read.executions WHERE id = $1
 """
 PLANTED = {
