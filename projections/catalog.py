@@ -13,6 +13,7 @@ from projections.operations import Operation, Table
 from projections.positions import COMMIT_TOPIC
 from projections.schedules import projection as schedules
 from projections.sql import read_sql
+from projections.subscriptions import projection as subscriptions
 from projections.usage import projection as usage
 from projections.webhook_deliveries import projection as webhook_deliveries
 from projections.webhooks import projection as webhooks
@@ -49,6 +50,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("webhook_deliveries", "inbox", "aggregates", webhook_deliveries),
         _projection("credentials", "credential", "aggregates", credentials),
         _projection("dead_letters", "letter", "aggregates", dead_letters),
+        _projection("subscriptions", "subscription", "aggregates", subscriptions),
         _projection("schedules", "schedule", "aggregates", schedules),
         _projection("executions", "execution", "executions", executions),
         _projection("node_executions", "execution", "executions", node_executions),

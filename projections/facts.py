@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from domain.schedule import events as schedule
+from domain.subscription import events as subscription
 from schemas.envelope import CommitRecord, EventRecord
 from schemas.errors import DECODING_ERRORS, MalformedRecord, SchemaError
 from schemas.registry import EVENTS, decode_event_bare
@@ -392,6 +393,17 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "schedule.execution_noted": schedule.ExecutionNoted,
     "schedule.backfill_started": schedule.BackfillStarted,
     "schedule.backfill_ended": schedule.BackfillEnded,
+    "subscription.created": subscription.SubscriptionCreated,
+    "subscription.changed": subscription.SubscriptionChanged,
+    "subscription.paused": subscription.SubscriptionPaused,
+    "subscription.resumed": subscription.SubscriptionResumed,
+    "subscription.disabled": subscription.SubscriptionDisabled,
+    "subscription.deleted": subscription.SubscriptionDeleted,
+    "subscription.delivery_queued": subscription.DeliveryQueued,
+    "subscription.delivery_requeued": subscription.DeliveryRequeued,
+    "subscription.delivery_started": subscription.DeliveryStarted,
+    "subscription.delivery_ended": subscription.DeliveryEnded,
+    "subscription.delivery_dropped": subscription.DeliveryDropped,
     "workspace.created": WorkspaceCreated,
     "workspace.share_set": ShareSet,
     "workspace.api_key_added": ApiKeyAdded,

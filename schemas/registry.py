@@ -26,6 +26,8 @@ from domain.limit import commands as limit_commands
 from domain.limit import events as limit
 from domain.schedule import commands as schedule_commands
 from domain.schedule import events as schedule
+from domain.subscription import commands as subscription_commands
+from domain.subscription import events as subscription
 from domain.workflow import commands as workflow_commands
 from domain.workflow import events as workflow
 from domain.workspace import commands as workspace_commands
@@ -95,6 +97,17 @@ EVENTS = Codec(
         Entry("limit.slot_awaited", limit.SlotAwaited),
         Entry("limit.slot_refused", limit.SlotRefused),
         Entry("limit.slot_returned", limit.SlotReturned),
+        Entry("subscription.created", subscription.SubscriptionCreated),
+        Entry("subscription.changed", subscription.SubscriptionChanged),
+        Entry("subscription.paused", subscription.SubscriptionPaused),
+        Entry("subscription.resumed", subscription.SubscriptionResumed),
+        Entry("subscription.disabled", subscription.SubscriptionDisabled),
+        Entry("subscription.deleted", subscription.SubscriptionDeleted),
+        Entry("subscription.delivery_queued", subscription.DeliveryQueued),
+        Entry("subscription.delivery_requeued", subscription.DeliveryRequeued),
+        Entry("subscription.delivery_started", subscription.DeliveryStarted),
+        Entry("subscription.delivery_ended", subscription.DeliveryEnded),
+        Entry("subscription.delivery_dropped", subscription.DeliveryDropped),
         Entry("workspace.share_set", workspace.ShareSet),
         Entry("workspace.created", workspace.WorkspaceCreated),
         Entry("workspace.api_key_added", workspace.ApiKeyAdded),
@@ -148,6 +161,15 @@ COMMANDS = Codec(
         Entry("inbox.refuse", inbox_commands.RefuseDelivery),
         Entry("limit.request_slot", limit_commands.RequestSlot),
         Entry("limit.release_slot", limit_commands.ReleaseSlot),
+        Entry("subscription.create", subscription_commands.CreateSubscription),
+        Entry("subscription.change", subscription_commands.ChangeSubscription),
+        Entry("subscription.pause", subscription_commands.PauseSubscription),
+        Entry("subscription.resume", subscription_commands.ResumeSubscription),
+        Entry("subscription.delete", subscription_commands.DeleteSubscription),
+        Entry("subscription.tell_events", subscription_commands.TellEvents),
+        Entry("subscription.send_test", subscription_commands.SendTest),
+        Entry("subscription.redeliver", subscription_commands.Redeliver),
+        Entry("subscription.note_delivery_ended", subscription_commands.NoteDeliveryEnded),
         Entry("workspace.set_share", workspace_commands.SetShare),
         Entry("workspace.create", workspace_commands.CreateWorkspace),
         Entry("workspace.add_api_key", workspace_commands.AddApiKey),

@@ -13,7 +13,7 @@ from domain.effects import CredentialRef, Effect
 FieldKind = Literal["text", "multiline", "integer", "boolean", "object"]
 """Values are kept as text: an integer in decimal, a boolean as true or false, an object of texts as its JSON."""
 
-Scheme = Literal["none", "basic", "digest", "oauth2", "custom"]
+Scheme = Literal["none", "basic", "digest", "oauth2", "custom", "signature"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class HttpAuth:
 
     `headers`, `query`: name → value; both are texts with `{field}` in them. `scheme`: what texts cannot say:
     basic and digest take the fields `user` and `password`, oauth2 the token that was got for the credential, custom
-    the objects `headers` and `query`. `hosts`: the only hosts that may see it (`api.example.com`, `*.example.com`);
+    the objects `headers` and `query`, signature signs the body by the secrets that `domain.credential.signature` names.
+    `hosts`: the only hosts that may see it (`api.example.com`, `*.example.com`);
     empty: those of the field `allowed_hosts`, and all where that is empty. `service`: an address that requests begin
     with, and what is used in its place: the field that may hold another one, or an address with `{field}` in it; no
     other address may see the credential then.

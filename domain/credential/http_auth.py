@@ -12,6 +12,7 @@ import msgspec
 
 from domain.credential.credential_type import CredentialType, HttpAuth
 from domain.credential.http_test import filled
+from domain.credential.signature import secrets_at, signatures
 from domain.effects import HttpRequest
 from domain.errors import DomainError
 
@@ -28,17 +29,19 @@ class CannotAuthorise(DomainError):
         self.message = message
 
 
-def authorised(request: HttpRequest, type_: CredentialType, fields: Mapping[str, str]) -> HttpRequest:
+def authorised(request: HttpRequest, type_: CredentialType, fields: Mapping[str, str], *, at: int) -> HttpRequest:
     """`request` with the credential in it: its headers replace those of the same name. Raises CannotAuthorise.
 
     `fields`: all of them, secrets in clear, for oauth2 `access_token` too. Digest changes nothing before the server's
-    challenge (`domain.credential.digest`).
+    challenge (`domain.credential.digest`). `at`: ms since 1970, when it is sent; a signature says so.
     """
     auth = type_.http
     if auth is None:
         raise CannotAuthorise("credential_type_mismatch", f"a credential of type {type_.name} authenticates no request")
     url = moved(request.url, auth, fields)
     check_host(url, auth, fields)
+    if auth.scheme == "signature":
+        request = signed(request, fields, at)
     headers, query = _parts(auth, fields)
     for name, value in headers.items():
         if not name or _UNSENDABLE.search(name) or _UNSENDABLE.search(value) or not _latin(name + value):
@@ -46,6 +49,30 @@ def authorised(request: HttpRequest, type_: CredentialType, fields: Mapping[str,
     replaced = {name.lower() for name in headers}
     kept = {name: value for name, value in request.headers.items() if name.lower() not in replaced}
     return msgspec.structs.replace(request, url=url, headers=kept | headers, query={**request.query, **query})
+
+
+def signed(request: HttpRequest, fields: Mapping[str, str], at: int) -> HttpRequest:
+    """With the headers of Standard Webhooks, for the message that the header webhook-id (or Idempotency-Key) names."""
+    given = {name.lower(): value for name, value in request.headers.items()}
+    message_id = given.get("webhook-id") or given.get("idempotency-key")
+    if not message_id:
+        raise CannotAuthorise("credential_unusable", "a signature needs the message's id: give a header webhook-id")
+    if request.form is not None or request.files or request.multipart or request.body_data is not None:
+        raise CannotAuthorise("credential_unusable", "a signature needs a body of text or JSON")
+    text, headers = request.body_text, dict(request.headers)
+    if text is None and request.body is not None:
+        text = msgspec.json.encode(request.body).decode()  # the very bytes that are signed are sent
+        headers = {"Content-Type": "application/json"} | headers
+    secrets = secrets_at(fields, at)
+    if not secrets:
+        raise CannotAuthorise("credential_unusable", "its secrets sign no more: their time is over")
+    timestamp = at // 1_000
+    headers = {name: value for name, value in headers.items() if not name.lower().startswith("webhook-")} | {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signatures(secrets, message_id, timestamp, (text or "").encode()),
+    }
+    return msgspec.structs.replace(request, body=None, body_text=text, headers=headers)
 
 
 def moved(url: str, auth: HttpAuth, fields: Mapping[str, str]) -> str:
@@ -111,7 +138,7 @@ def _parts(auth: HttpAuth, fields: Mapping[str, str]) -> tuple[dict[str, str], d
         case "custom":
             headers |= _object(fields.get("headers"))
             query |= _object(fields.get("query"))
-        case "digest" | "none":
+        case "digest" | "none" | "signature":
             pass
     return headers, query
 

@@ -2,6 +2,7 @@
 
 from domain.credential.credential_type import CredentialField, CredentialTest, CredentialType, HttpAuth
 from domain.credential.http_test import http_test
+from domain.credential.signature import PATTERN
 from domain.integrations.registry import integration_credentials
 
 __all__ = ["CREDENTIAL_TYPES", "CredentialField", "CredentialTest", "CredentialType", "HttpAuth"]
@@ -126,6 +127,33 @@ OAUTH2 = CredentialType(
     http_test(),
 )
 
+_UNTIL = "Until when it signs: milliseconds since 1970; empty: for ever."
+
+WEBHOOK_SIGNATURE = CredentialType(
+    "webhook_signature",
+    "Webhook signature",
+    "Signs what is sent as Standard Webhooks (standardwebhooks.com) has it: headers webhook-id, webhook-timestamp and "
+    "webhook-signature. The request names the message by a header webhook-id.",
+    (
+        CredentialField("secret", "Secret", secret=True, docs="whsec_ and the base64 of 24 to 64 bytes.",
+                        pattern=PATTERN),
+        CredentialField("secret_until", "Secret signs until", kind="integer", docs=_UNTIL),
+        CredentialField("second_secret", "Second secret", secret=True, docs="While one follows the other, both sign.",
+                        pattern=PATTERN),
+        CredentialField("second_secret_until", "Second secret signs until", kind="integer", docs=_UNTIL),
+        ALLOWED_HOSTS,
+    ),
+    HttpAuth(scheme="signature"),
+)  # fmt: skip
+
+SLACK_WEBHOOK = CredentialType(
+    "slack_webhook",
+    "Slack incoming webhook",
+    "The address of an incoming webhook of Slack, or of a service that takes the same, for notifications.",
+    (CredentialField("url", "Address", secret=True, required=True, pattern=_WEB_ADDRESS),),
+    HttpAuth(service=("https://hooks.slack.com/services", "url")),
+)
+
 CREDENTIAL_TYPES: dict[str, CredentialType] = {
     each.name: each
     for each in (
@@ -136,6 +164,8 @@ CREDENTIAL_TYPES: dict[str, CredentialType] = {
         HTTP_QUERY,
         HTTP_CUSTOM,
         OAUTH2,
+        WEBHOOK_SIGNATURE,
+        SLACK_WEBHOOK,
         *integration_credentials(),
     )
 }

@@ -25,6 +25,8 @@ from domain.execution.links import Links
 from domain.execution.state import CANCELLED, COMPLETED, FAILED, TIMEOUT
 from domain.limit.commands import ReleaseSlot
 from domain.schedule.commands import NoteExecutionEnded
+from domain.subscription.answers import status_in
+from domain.subscription.commands import NoteDeliveryEnded
 
 TerminalEvent = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ExecutionTimedOut
 EndStatus = Literal["completed", "failed", "cancelled", "timeout", "refused"]
@@ -84,7 +86,24 @@ def _to_schedule(origin: Origin, end: End) -> NoteExecutionEnded:
     return NoteExecutionEnded(end.execution_id, origin.ref, end.status, end.at, message)
 
 
-_TELL: dict[str, Callable[[Origin, End], Any]] = {"parent": _to_parent, "schedule": _to_schedule}
+def _to_subscription(origin: Origin, end: End) -> NoteDeliveryEnded:
+    code, message = ("", "") if end.error is None else (end.error.code, end.error.message[:500])
+    return NoteDeliveryEnded(
+        execution_id=end.execution_id,
+        delivery_id=origin.ref,
+        status=end.status,
+        at=end.at,
+        code=code,
+        message=message,
+        response_status=status_in(end.output, message),
+    )
+
+
+_TELL: dict[str, Callable[[Origin, End], Any]] = {
+    "parent": _to_parent,
+    "schedule": _to_schedule,
+    "delivery": _to_subscription,
+}
 """By kind of origin, the command that tells it. A kind without a line here wants to know nothing."""
 
 

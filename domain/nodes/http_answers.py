@@ -32,7 +32,7 @@ class Answers:
         if status >= 400 and not any(low <= status <= high for low, high in self._accepted):
             raise NodeFailure(
                 "http_status",
-                f"the server answered {status}: {_excerpt(body)}",
+                f"the server answered {status}: {excerpt(body)}",
                 retriable=status in _RETRIABLE or status >= 500,
                 retry_after_seconds=retry_after_seconds(headers),
             )
@@ -69,7 +69,8 @@ def _accepted(parameters: Parameters) -> list[tuple[int, int]]:
     return accepted
 
 
-def _excerpt(body: Any) -> str:
+def excerpt(body: Any) -> str:
+    """The beginning of an answer's body, on one line."""
     if body is None or body == "":
         return "no body"
     text = body if isinstance(body, str) else msgspec.json.encode(body).decode()

@@ -144,10 +144,12 @@ class Graph:
         return found if found is not None or kind in NEEDS_OWN_TRIGGER else self.default_trigger()
 
 
-def compile_workflow(document: WorkflowDocument) -> Graph:
-    """Compile and check everything that the document's shape does not say. Raises InvalidDocument with all problems."""
+def compile_workflow(document: WorkflowDocument, types: Mapping[str, NodeType] = NODE_TYPES) -> Graph:
+    """Compile and check everything that the document's shape does not say. Raises InvalidDocument with all problems.
+
+    `types`: of nodes that it may have."""
     problems = Problems()
-    nodes, referenced, followed = _compile_nodes(document, problems)
+    nodes, referenced, followed = _compile_nodes(document, problems, types)
     _mark_references(nodes, referenced, followed)
     if not any(node.kind == "trigger" and not node.disabled for node in nodes.values()):
         problems.add("nodes", "the workflow has no trigger that is not disabled; add a manual or a webhook node")
@@ -213,7 +215,9 @@ Names = set[str] | None
 """Ids of nodes; None: some expression computes the id, so it may be any."""
 
 
-def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict[int, Node], Names, Names]:
+def _compile_nodes(
+    document: WorkflowDocument, problems: Problems, types: Mapping[str, NodeType]
+) -> tuple[dict[int, Node], Names, Names]:
     """The nodes that could be compiled, the ids that expressions name, and those whose `.item` they ask for."""
     nodes: dict[int, Node] = {}
     names: set[str] = set()
@@ -222,9 +226,9 @@ def _compile_nodes(document: WorkflowDocument, problems: Problems) -> tuple[dict
     for index, entry in enumerate(document.nodes):
         path = f"nodes[{index}]"
         owner = f"node {entry.id!r}: "
-        node_type = NODE_TYPES.get(entry.type)
+        node_type = types.get(entry.type)
         if node_type is None:
-            known = ", ".join(sorted(NODE_TYPES))
+            known = ", ".join(sorted(types))
             problems.add(f"{path}.type", f"{owner}unknown node type {entry.type!r}; known are {known}")
             continue
         if entry.type_version != 1:

@@ -63,6 +63,7 @@ PROJECTION_SECONDS = Histogram("linkflow_projection_batch_seconds", "Time to wri
 # scheduler
 LEADER = Gauge("linkflow_scheduler_leader", "1 where this process leads the scheduler")
 TICKS = Counter("linkflow_ticks", "Ticks appended, all partitions together")
+EVENTS_TOLD = Counter("linkflow_events_told", "Events sent to subscriptions, once for each that wants one")
 TICK_AGE = Gauge("linkflow_tick_age_seconds", "Age of the latest tick seen by this process")
 TICK_SKEW = Gauge("linkflow_tick_skew_seconds", "Tick time minus wall time of the leader")
 JOB_SECONDS = Histogram(

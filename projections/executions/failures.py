@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from domain.subscription.deliveries import TRIGGER as DELIVERY
 from projections.connection import Connection, as_uuid
 from projections.sql import Conditions, load_queries
 
@@ -34,6 +35,7 @@ async def find_failures(
     conditions = Conditions()
     where = conditions.add
     where("workspace_id = {} AND status <> 'completed' AND status = ANY({})", as_uuid(workspace_id), [*wanted.statuses])
+    where("trigger_type <> {}", DELIVERY)  # a subscription's deliveries are sent again by itself
     for condition, value in (
         ("workflow_id = {}", wanted.workflow_id and as_uuid(wanted.workflow_id)),
         ("workflow_version = {}", wanted.workflow_version),

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from domain.subscription.deliveries import TRIGGER as DELIVERY
 from projections.connection import Connection, Row, as_uuid
 from projections.sql import Conditions, load_queries
 
@@ -100,7 +101,9 @@ async def list_executions(
     limit: int = 50,
     before: tuple[datetime, str] | None = None,
 ) -> list[ExecutionSummary]:
-    """Newest first by (queued_at, id); `since` ≤ queued_at < `until`; `before`: (queued_at, id) of the last one."""
+    """Newest first by (queued_at, id); `since` ≤ queued_at < `until`; `before`: (queued_at, id) of the last one.
+
+    Deliveries of subscriptions are there only if their workflow is asked for."""
     conditions = Conditions()
     where = conditions.add
     ids = [as_uuid(text) for text in (workspace_id, workflow_id, before and before[1]) if text is not None]
@@ -109,6 +112,8 @@ async def list_executions(
     where("workspace_id = {}", as_uuid(workspace_id))
     if workflow_id is not None:
         where("workflow_id = {}", as_uuid(workflow_id))
+    else:
+        where("trigger_type <> {}", DELIVERY)
     if status is not None:
         where("status = {}" if status == "completed" else "status = {} AND status <> 'completed'", status)
     if since is not None:

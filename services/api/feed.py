@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from infra.log.port import Log, LogError, OffsetOutOfRange, Reader, Record
 from infra.telemetry.metrics import FEED_CLIENTS
+from schemas.cursors import Cursor, encode_cursor
 from schemas.envelope import header
 from schemas.fence import Fence, GapInLog
 from services.api.answers import COMMIT_TOPICS, Accepted, Follower, Slot, fence_at, read_range
-from services.api.cursors import Cursor, encode_cursor
 from services.api.frames import FrameBuilder, Origins, Wish, decode
 from services.api.positions import Positions
 from services.api.reads import READS_AWAY, Reads

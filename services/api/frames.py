@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from schemas.cursors import encode_cursor
 from schemas.envelope import CommitRecord, EventRecord, decode_commit
 from services.api.answers import Accepted
-from services.api.cursors import encode_cursor
 from services.api.executions_view import time_text
 from services.api.positions import Positions
 from services.api.reads import Reads

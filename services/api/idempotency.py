@@ -4,6 +4,7 @@ The id of what is made is derived from the workspace and the key. Its stream ans
 and rejects one whose fingerprint differs; the read model answers once the stream is forgotten.
 """
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +41,15 @@ def identify(kind: str, workspace: str, headers: Sequence[Header], route: str, b
         )
     fingerprint = sha256(route.encode() + b"\n" + body).hexdigest()[:32]
     return Identity(str(uuid5(UUID(workspace), f"{kind}:{text}")), True, fingerprint)
+
+
+def keyed_fingerprint(key: bytes, identity: Identity) -> Identity:
+    """Where a body holds a secret: its fingerprint goes into the log, and with a plain hash anybody could try secrets
+    against it."""
+    if not identity.fingerprint:
+        return identity
+    keyed = hmac.digest(key, identity.fingerprint.encode(), sha256).hex()[:32]
+    return Identity(identity.id, identity.keyed, keyed)
 
 
 def check_fingerprint(stored: str | None, identity: Identity) -> None:

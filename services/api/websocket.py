@@ -5,8 +5,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from schemas.cursors import Cursor, InvalidCursor
 from services.api.asgi import Receive, Scope, Send
-from services.api.cursors import Cursor, InvalidCursor
 from services.api.feed import Closed, Feed, slots_of
 from services.api.frames import Wish
 from services.api.parts import Parts

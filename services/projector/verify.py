@@ -12,7 +12,13 @@ import asyncpg
 
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
-from services.projector import verify_dead_letters, verify_deliveries, verify_schedules, verify_usage
+from services.projector import (
+    verify_dead_letters,
+    verify_deliveries,
+    verify_schedules,
+    verify_subscriptions,
+    verify_usage,
+)
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
 
 Progress = Callable[[int, int], None]
@@ -53,6 +59,7 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
     **verify_schedules.COLUMNS,
     **verify_dead_letters.COLUMNS,
     **verify_deliveries.COLUMNS,
+    **verify_subscriptions.COLUMNS,
 }  # fmt: skip
 
 

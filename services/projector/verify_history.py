@@ -7,10 +7,11 @@ fence, so that a mistake there cannot hide itself here.
 import json
 from typing import Any
 
-from services.projector import verify_schedules
+from services.projector import verify_schedules, verify_subscriptions
 from services.projector.verify_credentials import fold_credential
 from services.projector.verify_dead_letters import fold_letter
 from services.projector.verify_deliveries import fold_delivery
+from services.projector.verify_subscriptions import fold_subscription
 from services.projector.verify_values import Report, Row, digest, shown
 
 __all__ = ["AggregateHistory", "ExecutionHistory", "PartitionHistory", "Report", "Row", "digest", "shown"]
@@ -230,6 +231,7 @@ class AggregateHistory:
             name: {}
             for name in (
                 "workspaces", "api_keys", "workflows", "workflow_versions", "webhooks", *verify_schedules.TABLES,
+                *verify_subscriptions.COLUMNS,
             )
         }  # fmt: skip
         self._credentials: dict[tuple[Any, ...], Row] = {}
@@ -247,19 +249,22 @@ class AggregateHistory:
                 self._workflow(commit, key, commit["version"] + place, event)
             elif kind == "credential":
                 fold_credential(self._credentials, commit, key, commit["version"] + place, event, self._report)
-            elif (
-                (kind == "inbox" and not self._delivery(commit, commit["version"] + place, event))
-                or (
-                    kind == "letter"
-                    and not fold_letter(self.tables["dead_letters"], commit, key, commit["version"] + place, event)
-                )
-                or (kind == "schedule" and not self._schedules.fold(commit, key, commit["version"] + place, event))
-            ):
+            elif not self._other(commit, kind, key, commit["version"] + place, event):
                 where = f"{commit['stream']} version {commit['version'] + place}"
                 self._report("transition", where, f"{event['type']} follows nothing")
 
-    def _delivery(self, commit: Row, version: int, event: Row) -> bool:
-        return fold_delivery(self.tables["webhook_deliveries"], commit, version, event)
+    def _other(self, commit: Row, kind: str, key: str, version: int, event: Row) -> bool:
+        """False: the event follows nothing."""
+        match kind:
+            case "inbox":
+                return fold_delivery(self.tables["webhook_deliveries"], commit, version, event)
+            case "letter":
+                return fold_letter(self.tables["dead_letters"], commit, key, version, event)
+            case "subscription":
+                return fold_subscription(self.tables, commit, key, version, event)
+            case "schedule":
+                return self._schedules.fold(commit, key, version, event)
+        return True
 
     def _workspace(self, key: str, event: Row) -> None:
         data = event["data"]

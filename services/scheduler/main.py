@@ -19,6 +19,7 @@ from infra.telemetry.logs import configure_logs, get_logger
 from services.housekeeping.catalogue import all_jobs
 from services.housekeeping.housekeeper import Housekeeper
 from services.housekeeping.jobs import Work
+from services.scheduler.follower import EventFollower
 from services.scheduler.leadership import Leadership
 from services.scheduler.ticker import Ticker
 
@@ -125,6 +126,8 @@ async def _lead(
 ) -> None:
     ticker = await Ticker.open(source, leader, monotonic=_boot_clock, wall=_wall_clock)
     keeping = asyncio.create_task(keeper.run(), name="housekeeping")
+    follower = EventFollower(source, settings.database_url, settings.own_url, wall=_wall_clock)
+    telling = asyncio.create_task(follower.run(stop))
     log.info("leads", leader=leader)
     last = _boot_clock()
     metrics.LEADER.set(1)
@@ -146,7 +149,8 @@ async def _lead(
     finally:
         metrics.LEADER.set(0)
         keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        telling.cancel()
+        await asyncio.gather(keeping, telling, return_exceptions=True)
         await ticker.close()
 
 

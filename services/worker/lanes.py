@@ -22,6 +22,8 @@ from domain.execution.slots import wanted
 from domain.inbox import decider as inbox_decider
 from domain.limit import decider as limit_decider
 from domain.schedule import decider as schedule_decider
+from domain.subscription import decider as subscription_decider
+from domain.subscription.built_in import is_built_in
 from domain.ticking import PassTime
 from domain.workflow import decider as workflow_decider
 from domain.workspace import decider as workspace_decider
@@ -222,7 +224,7 @@ class ExecutionLane:
             version=key[2] if key else 0,
             links=self._links.within(workspace),
             workspace=workspace,
-            concurrent=self._concurrent(workspace),
+            concurrent=None if key and is_built_in(key[1]) else self._concurrent(workspace),
         )
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -359,6 +361,7 @@ _AGGREGATES: dict[str, Any] = {
     "letter-": dead_letter_decider,
     "schedule-": schedule_decider,
     "limit-": limit_decider,
+    "subscription-": subscription_decider,
     "workflow-": workflow_decider,
     "workspace-": workspace_decider,
 }

@@ -24,6 +24,7 @@ from infra.telemetry.logs import configure_logs
 from infra.telemetry.metrics import serve_metrics
 from infra.telemetry.tracing import configure_tracing, shutdown_tracing
 from projections.workspaces.queries import load_shares
+from services.worker.built_in import WithBuiltIn
 from services.worker.credential_parts import make_credential_parts
 from services.worker.effects.credentials import Credentials
 from services.worker.effects.http import HttpEffects
@@ -60,7 +61,7 @@ async def run(settings: Settings) -> None:
                 log,
                 PostgresCheckpoints(pool),
                 blobs,
-                WorkflowVersions(pool, log, blobs),
+                WithBuiltIn(WorkflowVersions(pool, log, blobs)),
                 partial(_positions, pool),
                 name=name,
                 max_effects=settings.max_effects,

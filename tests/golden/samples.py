@@ -23,6 +23,9 @@ from domain.inbox import events as ie
 from domain.inbox.gates import Debounce, Dedup, Delivery, Gates, Throttle
 from domain.limit import commands as lc
 from domain.limit import events as le
+from domain.subscription import commands as uc
+from domain.subscription import definition as ud
+from domain.subscription import events as ue
 from domain.workflow import commands as wc
 from domain.workflow import events as we
 from domain.workspace import commands as sc
@@ -81,6 +84,26 @@ BY_CRON = Definition(
 )
 BY_INTERVAL = Definition(workflow_id=WORKFLOW, name="Often", timing=ByInterval(900, AT, "Asia/Tokyo"))
 ONCE = Definition(workflow_id=WORKFLOW, name="Once", timing=Once(AT, "America/New_York"))
+
+SUBSCRIPTION = "6d1f0c52-7a0e-4f6b-8a55-0f3f5b7f9c11"
+DELIVERY = "0c7d9a34-5a41-5c39-9a0e-2f8c3b1d7e66"
+BY_WEBHOOK = ud.Definition(
+    name="Orders that failed", events=["execution.failed", "dead_letter.*"],
+    channel=ud.WebhookChannel(url="https://hooks.example.com/linkflow", credential_id=KEY), description="to the shop",
+    workflow_id=WORKFLOW, include_output=True, disable_failures=3, disable_minutes=0,
+)
+BY_EMAIL = ud.Definition(
+    name="Mail", events=["*"], channel=ud.EmailChannel(to=["ops@example.com"], credential_id=KEY)
+)
+BY_SLACK = ud.Definition(
+    name="Chat", events=["execution.*"],
+    channel=ud.SlackChannel(credential_id=KEY, credential="slack", channel="#operations"),
+)
+NOTICE = uc.Notice(
+    id=KEY, type="execution.failed", at=AT, workspace_id=WORKSPACE,
+    data={"execution_id": EXECUTION, "error": {"code": "http_status", "message": "the server answered 503"}},
+    cursor="AQIDBA",
+)
 
 EVENTS: list[Any] = [
     ee.ExecutionQueued(
@@ -195,6 +218,25 @@ EVENTS: list[Any] = [
     he.ExecutionNoted(firing_id=FIRING, execution_id=EXECUTION, status="refused", at=AT, message="workflow_not_found: …"),
     he.BackfillStarted(backfill_id=KEY, since=AT - 86_400_000, until=AT, total=24, per_minute=30, at=AT, fingerprint="f4"),
     he.BackfillEnded(backfill_id=KEY, status="cancelled", at=AT),
+    ue.SubscriptionCreated(definition=BY_WEBHOOK, at=AT, fingerprint="f5"),
+    ue.SubscriptionChanged(definition=BY_EMAIL, at=AT),
+    ue.SubscriptionPaused(at=AT, reason="holidays"),
+    ue.SubscriptionResumed(at=AT),
+    ue.SubscriptionDisabled(
+        name="Orders that failed", channel="webhook", at=AT, reason="failures", failures=10, since=AT - 600_000,
+        code="http_status", message="the server answered 503: no body",
+    ),
+    ue.SubscriptionDeleted(at=AT),
+    ue.DeliveryQueued(
+        delivery_id=DELIVERY, notice=NOTICE, at=AT, source="linkflow.executions/3", offset=7, place=2, test=True
+    ),
+    ue.DeliveryRequeued(delivery_id=DELIVERY, notice=NOTICE, redelivery_id=KEY, at=AT),
+    ue.DeliveryStarted(delivery_id=DELIVERY, execution_id=EXECUTION, at=AT),
+    ue.DeliveryEnded(
+        delivery_id=DELIVERY, execution_id=EXECUTION, status="failed", at=AT, code="http_status",
+        message="the server answered 503: no body", response_status=503, failures=3, failing_since=AT - 1,
+    ),
+    ue.DeliveryDropped(delivery_id=DELIVERY, at=AT, code="too_many_waiting"),
 ]
 
 COMMANDS: list[Any] = [
@@ -268,6 +310,20 @@ COMMANDS: list[Any] = [
         node="pause", run=0, kind="approval", expires=AT, method="POST", items=ITEMS, approved=True, comment="go",
     ),
     ec.ConcludeChild(node="call", run=1, item=0, child=EXECUTION, status="failed", output=ITEMS, error=ERROR),
+    uc.CreateSubscription(subscription_id=SUBSCRIPTION, definition=BY_SLACK, at=AT, fingerprint="f5"),
+    uc.ChangeSubscription(definition=BY_EMAIL, at=AT),
+    uc.PauseSubscription(at=AT, reason="holidays"),
+    uc.ResumeSubscription(at=AT),
+    uc.DeleteSubscription(at=AT),
+    uc.TellEvents(
+        source="linkflow.executions/3", notices=[uc.PlacedNotice(offset=7, place=2, notice=NOTICE)], at=AT
+    ),
+    uc.SendTest(delivery_id=DELIVERY, at=AT),
+    uc.Redeliver(redelivery_id=KEY, deliveries=[uc.Redelivery(delivery_id=DELIVERY, notice=NOTICE)], at=AT),
+    uc.NoteDeliveryEnded(
+        execution_id=EXECUTION, delivery_id=DELIVERY, status="failed", at=AT, code="http_status",
+        message="the server answered 503: no body", response_status=503,
+    ),
 ]
 
 OWNER_COMMANDS: list[Any] = [

@@ -18,6 +18,8 @@ from domain.limit.commands import LimitCommand
 from domain.limit.events import LimitEvent
 from domain.schedule.commands import ScheduleCommand
 from domain.schedule.events import ScheduleEvent
+from domain.subscription.commands import SubscriptionCommand
+from domain.subscription.events import SubscriptionEvent
 from domain.workflow.commands import WorkflowCommand
 from domain.workflow.events import WorkflowEvent
 from domain.workspace.commands import WorkspaceCommand
@@ -50,6 +52,7 @@ def test_every_event_and_command_is_registered() -> None:
         InboxEvent,
         LimitEvent,
         ScheduleEvent,
+        SubscriptionEvent,
         WorkflowEvent,
         WorkspaceEvent,
         CredentialEvent,
@@ -60,6 +63,7 @@ def test_every_event_and_command_is_registered() -> None:
         ReceiveDelivery | RefuseDelivery,
         LimitCommand,
         ScheduleCommand,
+        SubscriptionCommand,
         WorkflowCommand,
         WorkspaceCommand,
         CredentialCommand,

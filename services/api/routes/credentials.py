@@ -1,10 +1,8 @@
 """Credentials: their plain fields and which secrets are set; the secrets themselves come in and never go out."""
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -21,13 +19,14 @@ from infra.log.port import Topic
 from infra.telemetry.metrics import ACCEPTED
 from infra.vault import Place
 from projections.credentials.queries import CredentialRow
+from projections.subscriptions.queries import uses_of_credential
 from services.api.bodies import parse_object, read_body
 from services.api.commands import Position, now_ms
 from services.api.configuration import decide
 from services.api.credential_answers import await_event
 from services.api.credential_uses import uses_of
 from services.api.executions_view import time_text
-from services.api.idempotency import Identity, check_fingerprint, identify
+from services.api.idempotency import Identity, check_fingerprint, identify, keyed_fingerprint
 from services.api.paging import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor, page
 from services.api.parts import Parts
 from services.api.principal import Principal
@@ -82,7 +81,7 @@ def _add_changes(router: APIRouter, parts: Parts) -> None:
     async def create(request: Request, principal: Asker) -> Response:
         body = await read_body(request.receive, request.scope["headers"])
         identity = identify("credential", principal.workspace_id, request.scope["headers"], request.url.path, body)
-        return await _create(parts, principal, _sealed_identity(parts, identity), parse_object(body))
+        return await _create(parts, principal, keyed_fingerprint(parts.fingerprint_key, identity), parse_object(body))
 
     @router.put(
         "/{credential_id}",
@@ -112,11 +111,9 @@ def _add_changes(router: APIRouter, parts: Parts) -> None:
         force: Annotated[bool, Query(description="Also while workflows use it: they fail from then on.")] = False,
     ) -> Response:
         row = await _row(parts, principal, credential_id)
-        if not force and (uses := await uses_of(parts.reads, principal.workspace_id, row.id)):
-            problems = [
-                (f"workflows.{use['workflow_id']}", f"{use['name']}: {', '.join(use['nodes'])}") for use in uses
-            ]
-            raise Problem(409, "credential_in_use", "Workflows use this credential; ?force=true deletes it.", problems)
+        if not force and (problems := await _users(parts, principal, row.id)):
+            said = "Workflows or subscriptions use this credential; ?force=true deletes it."
+            raise Problem(409, "credential_in_use", said, problems)
         await _configure(parts, principal, row.id, DeleteCredential(now_ms()))
         return Response(status_code=204)
 
@@ -186,6 +183,14 @@ def _add_actions(router: APIRouter, parts: Parts) -> None:
         return json_answer(msgspec.json.encode(shown), headers={"cache-control": "no-store"})
 
 
+async def _users(parts: Parts, principal: Principal, credential_id: str) -> list[tuple[str, str]]:
+    """Who would fail without the credential."""
+    workflows = await uses_of(parts.reads, principal.workspace_id, credential_id)
+    tellers = await uses_of_credential(parts.reads.pool, principal.workspace_id, credential_id)
+    found = [(f"workflows.{use['workflow_id']}", f"{use['name']}: {', '.join(use['nodes'])}") for use in workflows]
+    return found + [(f"subscriptions.{subscription}", name) for subscription, name in tellers]
+
+
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
@@ -227,14 +232,6 @@ def _read(type_: CredentialType, body: Mapping[str, Any], kept: frozenset[str]) 
 
 def _sealed(parts: Parts, workspace: str, credential_id: str, secret: Mapping[str, str]) -> dict[str, str]:
     return {name: parts.vault.seal(value, Place(workspace, credential_id, name)) for name, value in secret.items()}
-
-
-def _sealed_identity(parts: Parts, identity: Identity) -> Identity:
-    """The fingerprint goes into the log, and a plain hash would let anybody try secrets against it."""
-    if not identity.fingerprint:
-        return identity
-    keyed = hmac.digest(parts.fingerprint_key, identity.fingerprint.encode(), sha256).hex()[:32]
-    return Identity(identity.id, identity.keyed, keyed)
 
 
 async def _create(parts: Parts, principal: Principal, identity: Identity, body: dict[str, Any]) -> Response:

@@ -125,7 +125,7 @@ class Credentials:
     async def authorise(self, request: HttpRequest, opened: Opened) -> HttpRequest:
         """The request with the credential in it; it must not be kept or logged. Raises CredentialProblem."""
         try:
-            return authorised(request, _type_of(opened), opened.fields)
+            return authorised(request, _type_of(opened), opened.fields, at=self._wall())
         except CannotAuthorise as error:
             raise CredentialProblem(error.code, error.message) from None
 

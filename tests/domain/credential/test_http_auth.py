@@ -34,7 +34,7 @@ REQUEST = HttpRequest(
     ],
 )
 def test_what_a_type_adds(type_: str, fields: dict[str, str], headers: dict[str, str], query: dict[str, str]) -> None:
-    made = authorised(REQUEST, CREDENTIAL_TYPES[type_], fields)
+    made = authorised(REQUEST, CREDENTIAL_TYPES[type_], fields, at=0)
     assert (made.headers, made.query) == (headers, query)
     assert made.url == REQUEST.url
 
@@ -42,11 +42,11 @@ def test_what_a_type_adds(type_: str, fields: dict[str, str], headers: dict[str,
 def test_what_cannot_be_sent_is_refused_without_its_value() -> None:
     for name, fields in (("http_bearer", {"token": "a\r\nX: y"}), ("http_header", {"name": "X", "value": "→secret"})):
         with pytest.raises(CannotAuthorise) as refused:
-            authorised(REQUEST, CREDENTIAL_TYPES[name], fields)
+            authorised(REQUEST, CREDENTIAL_TYPES[name], fields, at=0)
         assert refused.value.code == "credential_unusable"
         assert "secret" not in refused.value.message
     with pytest.raises(CannotAuthorise, match="nobody has connected"):
-        authorised(REQUEST, CREDENTIAL_TYPES["oauth2"], {})
+        authorised(REQUEST, CREDENTIAL_TYPES["oauth2"], {}, at=0)
 
 
 @pytest.mark.parametrize(

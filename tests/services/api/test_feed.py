@@ -12,10 +12,10 @@ import pytest
 import websockets
 
 from infra.log.port import Topic
+from schemas.cursors import Cursor, InvalidCursor, encode_cursor
 from schemas.fence import Fence
 from services.api import feed as feed_module
 from services.api.answers import COMMIT_TOPICS, Follower, Place
-from services.api.cursors import Cursor, InvalidCursor, encode_cursor
 from services.api.frames import Wish
 from tests.services.api.conftest import Api
 from tests.services.api.test_executions import deploy

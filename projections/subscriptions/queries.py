@@ -1,0 +1,165 @@
+"""Reads of subscriptions and of the log of their deliveries."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from projections.connection import Connection, Row, as_uuid
+from projections.sql import load_queries
+
+_SQL = load_queries(__package__)
+
+
+class SubscriptionRow(msgspec.Struct, frozen=True):
+    """`status`: active, paused, disabled, deleted; `definition`: JSON text (domain/subscription/definition.py)."""
+
+    id: str
+    workspace_id: str
+    name: str
+    channel: str
+    status: str
+    reason: str
+    definition: str
+    failures: int
+    failing_since: datetime | None
+    disabled_at: datetime | None
+    last_delivery_at: datetime | None
+    last_delivery_status: str | None
+    created_at: datetime
+    updated_at: datetime
+    fingerprint: str
+
+
+class DeliveryRow(msgspec.Struct, frozen=True):
+    """`status`: waiting, sending, delivered, failed, dropped; `notice`: JSON text (domain/subscription/commands.py)."""
+
+    id: str
+    subscription_id: str
+    event_type: str
+    notice: str
+    test: bool
+    status: str
+    execution_id: str | None
+    code: str | None
+    message: str | None
+    response_status: int | None
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class Attempts(msgspec.Struct, frozen=True):
+    """Of the execution that makes a delivery. `retrying`: it waits for its next try."""
+
+    attempts: int
+    retrying: bool
+
+
+class ActiveSubscription(msgspec.Struct, frozen=True):
+    id: str
+    workspace_id: str
+    definition: str
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True):
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def get_subscription(connection: Connection, workspace: str, subscription_id: str) -> SubscriptionRow | None:
+    key, space = as_uuid(subscription_id), as_uuid(workspace)
+    if key is None or space is None:
+        return None
+    row = await connection.fetchrow(_SQL["get_subscription"], key, space)
+    return None if row is None else _subscription(row)
+
+
+async def list_subscriptions(
+    connection: Connection,
+    workspace: str,
+    *,
+    status: str | None,
+    channel: str | None,
+    limit: int,
+    before: tuple[datetime, str] | None,
+) -> list[SubscriptionRow]:
+    """Newest first; without deleted ones unless `status` asks for them."""
+    moment, last = before if before is not None else (None, None)
+    rows = await connection.fetch(
+        _SQL["list_subscriptions"], as_uuid(workspace), status, channel, moment, as_uuid(last) if last else None, limit
+    )
+    return [_subscription(row) for row in rows]
+
+
+async def active_subscriptions(connection: Connection) -> list[ActiveSubscription]:
+    """Of all workspaces: for who follows the log on their behalf."""
+    rows = await connection.fetch(_SQL["active_subscriptions"])
+    return [ActiveSubscription(row["id"], row["workspace_id"], row["definition"]) for row in rows]
+
+
+async def uses_of_credential(connection: Connection, workspace: str, credential_id: str) -> list[tuple[str, str]]:
+    """(id, name) of the subscriptions that send by this credential."""
+    rows = await connection.fetch(_SQL["uses_of_credential"], as_uuid(workspace), credential_id)
+    return [(row["id"], row["name"]) for row in rows]
+
+
+async def get_delivery(
+    connection: Connection, workspace: str, subscription_id: str, delivery_id: str
+) -> DeliveryRow | None:
+    ids = [as_uuid(text) for text in (delivery_id, subscription_id, workspace)]
+    if None in ids:
+        return None
+    row = await connection.fetchrow(_SQL["get_delivery"], *ids)
+    return None if row is None else _delivery(row)
+
+
+async def list_deliveries(
+    connection: Connection,
+    workspace: str,
+    subscription_id: str,
+    wanted: DeliveryFilter,
+    *,
+    limit: int,
+    before: tuple[datetime, str] | None,
+) -> list[DeliveryRow]:
+    """Newest first."""
+    moment, last = before if before is not None else (None, None)
+    rows = await connection.fetch(
+        _SQL["list_deliveries"],
+        as_uuid(subscription_id),
+        as_uuid(workspace),
+        wanted.status,
+        wanted.since,
+        wanted.until,
+        moment,
+        as_uuid(last) if last else None,
+        limit,
+    )
+    return [_delivery(row) for row in rows]
+
+
+async def list_undelivered(
+    connection: Connection, workspace: str, subscription_id: str, since: datetime, until: datetime | None, *, limit: int
+) -> list[DeliveryRow]:
+    """What failed or was dropped and is not under way again, oldest first."""
+    rows = await connection.fetch(
+        _SQL["list_undelivered"], as_uuid(subscription_id), as_uuid(workspace), since, until, limit
+    )
+    return [_delivery(row) for row in rows]
+
+
+async def attempts_of(connection: Connection, workspace: str, executions: Sequence[str]) -> dict[str, Attempts]:
+    """By execution id; those that the read model does not have (yet, or any more) are left out."""
+    rows = await connection.fetch(_SQL["attempts_of"], [as_uuid(each) for each in executions], as_uuid(workspace))
+    return {row["execution_id"]: Attempts(row["attempts"], bool(row["retrying"])) for row in rows}
+
+
+def _subscription(row: Row) -> SubscriptionRow:
+    return SubscriptionRow(**{name: row[name] for name in SubscriptionRow.__struct_fields__})
+
+
+def _delivery(row: Row) -> DeliveryRow:
+    return DeliveryRow(**{name: row[name] for name in DeliveryRow.__struct_fields__})

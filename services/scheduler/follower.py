@@ -1,0 +1,245 @@
+"""Tells subscriptions of events: follows both commit topics and sends each active subscription what it wants.
+
+It reads what the read models have reached, so that whoever is told can look it up. A place is stored when everything
+before it was sent; after a crash some is sent again, and a subscription knows what it has taken by the order of its
+source. Where nobody has a subscription nothing is read at all.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from domain.subscription.commands import TellEvents
+from domain.subscription.decider import STREAM
+from infra.log.port import (
+    MAX_APPEND_BYTES,
+    Log,
+    LogError,
+    LogUnavailable,
+    NewRecord,
+    OffsetOutOfRange,
+    Reader,
+    Record,
+    Topic,
+    Writer,
+)
+from infra.postgres.pool import CONNECTION_LOST, Pool, open_pool
+from infra.telemetry.logs import get_logger
+from infra.telemetry.metrics import EVENTS_TOLD
+from projections.subscriptions.queries import active_subscriptions
+from schemas.envelope import KIND_COMMAND, encode, partition_of
+from schemas.fence import GapInLog
+from schemas.registry import command_record
+from services.registration import DEFAULT_WORKSPACE, workspace_id_of
+from services.scheduler.facts import Following, Interests
+from services.scheduler.notices import NoticeMaker, Told
+from services.scheduler.places import COMMIT_TOPICS, Place, PlaceMoved, Places, Slot
+
+NAME = "subscriptions"
+ACTOR = "subscriptions"
+IDLE_SECONDS = 1.0
+"""Without subscriptions: how often it is looked whether there is one."""
+STORE_SECONDS = 1.0
+_READ_SECONDS = 1.0
+_READ_AT_ONCE = 500
+_PROJECTED_SECONDS = 0.02
+_BACK_OFF_SECONDS = (0.2, 5.0)
+_NEVER_STALE_MS = 3_600_000
+"""Made so far ahead: its stream knows for ever what it has taken, so that no such command comes too late (rule 14)."""
+
+TRANSIENT: tuple[type[BaseException], ...] = (
+    LogError,
+    PlaceMoved,
+    *CONNECTION_LOST,
+    asyncpg.OperatorInterventionError,
+    asyncpg.UndefinedTableError,  # nobody has migrated or projected yet, or a rebuild has just changed the tables
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.TransactionRollbackError,
+)
+
+_log = get_logger("scheduler.subscriptions")
+
+
+class EventFollower:
+    """Follows `log` on behalf of all subscriptions. `own_url`: this installation's address; `wall`: ms since 1970."""
+
+    def __init__(
+        self,
+        log: Log,
+        database_url: str,
+        own_url: str,
+        *,
+        wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._log = log
+        self._url = database_url
+        self._own_url = own_url
+        self._wall = wall
+        self._operator = workspace_id_of(DEFAULT_WORKSPACE)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; whatever fails is tried again: time must not stand still because of it."""
+        failures = 0
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                await self._session(stop)
+            except Exception as error:  # noqa: BLE001 — the scheduler goes on
+                failures = 0 if time.monotonic() - began > 30 else failures + 1
+                least, most = _BACK_OFF_SECONDS
+                delay = min(most, least * 2 ** min(failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
+                said = _log.warning if isinstance(error, TRANSIENT) else _log.exception
+                said("telling of events pauses", reason=f"{type(error).__name__}: {error}", seconds=round(delay, 2))
+                await _pause(stop, delay)
+
+    async def _session(self, stop: asyncio.Event) -> None:
+        """As long as the connections last."""
+        pool = await open_pool(self._url, min_size=1, max_size=2, application_name="linkflow subscriptions")
+        try:
+            places = Places(pool, NAME)
+            stored = await places.load()
+            while not stop.is_set():
+                projected = await places.projected()
+                if len(stored) < len(COMMIT_TOPICS) * self._log.partitions:
+                    await _pause(stop, IDLE_SECONDS)
+                    stored = await places.load()
+                elif await active_subscriptions(pool):
+                    stored = await self._follow(pool, places, stored, stop)
+                else:  # whoever subscribes from now on does so behind what is projected
+                    ahead = {slot: at for slot, at in projected.items() if at.next_offset > stored[slot].next_offset}
+                    await places.store(ahead)
+                    stored |= ahead
+                    await _pause(stop, IDLE_SECONDS)
+        finally:
+            pool.terminate()
+
+    async def _follow(
+        self, pool: Pool, places: Places, stored: dict[Slot, Place], stop: asyncio.Event
+    ) -> dict[Slot, Place]:
+        """Until nobody wants to hear of anything any more; returns the places that are stored then."""
+        slots = [(topic, number) for topic in COMMIT_TOPICS for number in range(self._log.partitions)]
+        work = _Work(
+            self._log, places, Following(stored, slots), NoticeMaker(pool, self._own_url, self._operator), self._wall
+        )
+        try:
+            reader = await work.open(stored)
+            _log.info("telling subscriptions of events")
+            while not stop.is_set():
+                records = await reader.read(max_records=_READ_AT_ONCE, timeout=_READ_SECONDS)
+                await work.projected(records)
+                # Asked for behind the records: who subscribed before one of them was written is among these.
+                rows = await active_subscriptions(pool)
+                await work.tell(records, Interests(rows, self._operator))
+                if not rows:
+                    break
+            await work.store()
+            return work.following.places
+        except (OffsetOutOfRange, GapInLog) as error:
+            _log.error("events were not told of: the log was cut before they were read", reason=str(error))
+            await places.skip_to(await places.projected())
+            raise LogUnavailable("begins anew behind the cut") from error
+        finally:
+            await work.close()
+
+
+class _Work:
+    """One reading of the commit topics: what was read, sent and stored."""
+
+    def __init__(
+        self, log: Log, places: Places, following: Following, maker: NoticeMaker, wall: Callable[[], int]
+    ) -> None:
+        self.following = following
+        self._log = log
+        self._places = places
+        self._maker = maker
+        self._wall = wall
+        self._reader: Reader | None = None
+        self._writer: Writer | None = None
+        self._stored_at = time.monotonic()
+
+    async def open(self, places: Mapping[Slot, Place]) -> Reader:
+        self._reader = await self._log.reader()
+        for (topic, partition), place in places.items():
+            self._reader.seek(topic, partition, place.next_offset)
+        return self._reader
+
+    async def projected(self, records: Sequence[Record]) -> None:
+        """Wait until the read models have all of these records."""
+        wanted: dict[Slot, int] = {}
+        for record in records:
+            wanted[record.topic, record.partition] = record.offset
+        while wanted:
+            reached = await self._places.projected()
+            wanted = {slot: offset for slot, offset in wanted.items() if reached[slot].next_offset <= offset}
+            if wanted:
+                await asyncio.sleep(_PROJECTED_SECONDS)
+
+    async def tell(self, records: Sequence[Record], interests: Interests) -> None:
+        """Send what they hold for anybody, and store the places from time to time. Raises GapInLog, LogError."""
+        facts = [found for record in records for found in self.following.take(record, interests)]
+        if facts:
+            told = await self._maker.tell(facts, self._wall())
+            await self._send(told)
+        if time.monotonic() - self._stored_at >= STORE_SECONDS:
+            await self.store()
+
+    async def store(self) -> None:
+        await self._places.store(self.following.places)
+        self._stored_at = time.monotonic()
+
+    async def _send(self, told: Sequence[Told]) -> None:
+        if self._writer is None:
+            self._writer = await self._log.writer()
+        by_partition: dict[int, list[NewRecord]] = {}
+        for each in told:
+            partition = partition_of(STREAM + each.interest.id, self._log.partitions)
+            by_partition.setdefault(partition, []).extend(self._record(each, command) for command in each.commands)
+        for partition, records in by_partition.items():
+            for part in _parts(records):
+                await self._writer.append(Topic.COMMANDS, partition, part)
+        EVENTS_TOLD.inc(sum(len(command.notices) for each in told for command in each.commands))
+
+    def _record(self, told: Told, command: TellEvents) -> NewRecord:
+        stream = STREAM + told.interest.id
+        last = command.notices[-1]
+        name = str(uuid5(UUID(told.interest.id), f"tell {last.notice.id}"))
+        record = command_record(
+            command,
+            id=name,
+            stream=stream,
+            workspace=told.interest.workspace,
+            made=self._wall() + _NEVER_STALE_MS,
+            actor=ACTOR,
+        )
+        headers = (("k", KIND_COMMAND), ("i", name.encode()), ("w", told.interest.workspace.encode()))
+        return NewRecord(encode(record), (*headers, ("s", stream.encode())), stream.encode())
+
+    async def close(self) -> None:
+        for each in (self._reader, self._writer):
+            if each is not None:
+                with suppress(LogError, OSError, TimeoutError):
+                    await each.close()
+
+
+def _parts(records: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
+    part: list[NewRecord] = []
+    size = 0
+    for record in records:
+        if part and size + len(record.value) > MAX_APPEND_BYTES // 2:
+            yield part
+            part, size = [], 0
+        part.append(record)
+        size += len(record.value)
+    if part:
+        yield part
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
