@@ -86,6 +86,7 @@ def test_names_say_the_aggregate_and_are_no_commands_and_events_at_once() -> Non
         "workspace",
         "credential",
         "schedule",
+        "subscription",
     }
 
 

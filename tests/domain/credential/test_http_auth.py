@@ -85,7 +85,7 @@ def test_other_hosts_never_see_it(url: str) -> None:
     fields = {"token": "t", "allowed_hosts": "api.example.com, *.example.net"}
     request = HttpRequest("GET", url)
     with pytest.raises(CannotAuthorise) as refused:
-        authorised(request, CREDENTIAL_TYPES["http_bearer"], fields)
+        authorised(request, CREDENTIAL_TYPES["http_bearer"], fields, at=0)
     assert refused.value.code == "credential_host_refused"
 
 
@@ -94,7 +94,7 @@ def test_a_service_may_be_elsewhere_but_nothing_else_sees_its_key() -> None:
     type_ = CredentialType("example", "Example", "", (), auth)
 
     def url_of(url: str, fields: dict[str, str]) -> str:
-        return authorised(HttpRequest("GET", url), type_, {"key": "k", **fields}).url
+        return authorised(HttpRequest("GET", url), type_, {"key": "k", **fields}, at=0).url
 
     assert url_of("https://api.example.com/v1/chat", {}) == "https://api.example.com/v1/chat"
     assert url_of("https://api.example.com/v1/chat", {"base_url": "http://own:9/x/"}) == "http://own:9/x/chat"
