@@ -86,7 +86,10 @@ def _to_schedule(origin: Origin, end: End) -> NoteExecutionEnded:
     return NoteExecutionEnded(end.execution_id, origin.ref, end.status, end.at, message)
 
 
-def _to_subscription(origin: Origin, end: End) -> NoteDeliveryEnded:
+def _to_subscription(origin: Origin, end: End) -> NoteDeliveryEnded | None:
+    """A delivery of a subscription goes out and is waited for; one that came in to an endpoint's inbox is not."""
+    if not origin.stream.startswith("subscription-"):
+        return None
     code, message = ("", "") if end.error is None else (end.error.code, end.error.message[:500])
     return NoteDeliveryEnded(
         execution_id=end.execution_id,
@@ -110,9 +113,10 @@ _TELL: dict[str, Callable[[Origin, End], Any]] = {
 def tell(origin: Origin | None, end: End) -> list[OutgoingCommand]:
     """The command that tells an execution's origin how it ended."""
     said = _TELL.get(origin.kind) if origin is not None else None
-    if said is None or origin is None:
+    command = said(origin, end) if said is not None and origin is not None else None
+    if command is None or origin is None:
         return []
-    return [OutgoingCommand(derived(end.execution_id, "ended"), origin.stream, said(origin, end))]
+    return [OutgoingCommand(derived(end.execution_id, "ended"), origin.stream, command)]
 
 
 def refused(command: StartExecution, execution_id: str, state: Any, outcome: Outcome, now: int) -> Decision:

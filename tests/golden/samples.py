@@ -86,7 +86,7 @@ BY_INTERVAL = Definition(workflow_id=WORKFLOW, name="Often", timing=ByInterval(9
 ONCE = Definition(workflow_id=WORKFLOW, name="Once", timing=Once(AT, "America/New_York"))
 
 SUBSCRIPTION = "6d1f0c52-7a0e-4f6b-8a55-0f3f5b7f9c11"
-DELIVERY = "0c7d9a34-5a41-5c39-9a0e-2f8c3b1d7e66"
+TOLD = "0c7d9a34-5a41-5c39-9a0e-2f8c3b1d7e66"
 BY_WEBHOOK = ud.Definition(
     name="Orders that failed", events=["execution.failed", "dead_letter.*"],
     channel=ud.WebhookChannel(url="https://hooks.example.com/linkflow", credential_id=KEY), description="to the shop",
@@ -228,15 +228,15 @@ EVENTS: list[Any] = [
     ),
     ue.SubscriptionDeleted(at=AT),
     ue.DeliveryQueued(
-        delivery_id=DELIVERY, notice=NOTICE, at=AT, source="linkflow.executions/3", offset=7, place=2, test=True
+        delivery_id=TOLD, notice=NOTICE, at=AT, source="linkflow.executions/3", offset=7, place=2, test=True
     ),
-    ue.DeliveryRequeued(delivery_id=DELIVERY, notice=NOTICE, redelivery_id=KEY, at=AT),
-    ue.DeliveryStarted(delivery_id=DELIVERY, execution_id=EXECUTION, at=AT),
+    ue.DeliveryRequeued(delivery_id=TOLD, notice=NOTICE, redelivery_id=KEY, at=AT),
+    ue.DeliveryStarted(delivery_id=TOLD, execution_id=EXECUTION, at=AT),
     ue.DeliveryEnded(
-        delivery_id=DELIVERY, execution_id=EXECUTION, status="failed", at=AT, code="http_status",
+        delivery_id=TOLD, execution_id=EXECUTION, status="failed", at=AT, code="http_status",
         message="the server answered 503: no body", response_status=503, failures=3, failing_since=AT - 1,
     ),
-    ue.DeliveryDropped(delivery_id=DELIVERY, at=AT, code="too_many_waiting"),
+    ue.DeliveryDropped(delivery_id=TOLD, at=AT, code="too_many_waiting"),
 ]
 
 COMMANDS: list[Any] = [
@@ -318,10 +318,10 @@ COMMANDS: list[Any] = [
     uc.TellEvents(
         source="linkflow.executions/3", notices=[uc.PlacedNotice(offset=7, place=2, notice=NOTICE)], at=AT
     ),
-    uc.SendTest(delivery_id=DELIVERY, at=AT),
-    uc.Redeliver(redelivery_id=KEY, deliveries=[uc.Redelivery(delivery_id=DELIVERY, notice=NOTICE)], at=AT),
+    uc.SendTest(delivery_id=TOLD, at=AT),
+    uc.Redeliver(redelivery_id=KEY, deliveries=[uc.Redelivery(delivery_id=TOLD, notice=NOTICE)], at=AT),
     uc.NoteDeliveryEnded(
-        execution_id=EXECUTION, delivery_id=DELIVERY, status="failed", at=AT, code="http_status",
+        execution_id=EXECUTION, delivery_id=TOLD, status="failed", at=AT, code="http_status",
         message="the server answered 503: no body", response_status=503,
     ),
 ]
