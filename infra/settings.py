@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.schedule.zones import UnknownZone, zone_of
+from domain.workspace.decider import MAX_RETENTION_DAYS
 from infra.egress.addresses import Allowed
-
-MAX_RETENTION_DAYS = 3_650
 
 
 class SettingsError(Exception):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
+from projections.blob_uses import projection as blob_uses
 from projections.credentials import projection as credentials
 from projections.dead_letters import projection as dead_letters
 from projections.executions import projection as executions
@@ -55,6 +56,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("executions", "execution", "executions", executions),
         _projection("node_executions", "execution", "executions", node_executions),
         _projection("usage", "execution", "executions", usage),
+        _projection("blob_uses", "execution", "executions", blob_uses),
     )
 }
 

@@ -206,6 +206,7 @@ class LetterRecorded(msgspec.Struct, frozen=True):
     command: str = ""
     stream: str = ""
     body: msgspec.Raw = msgspec.Raw(b"null")
+    outside: dict[str, str] = {}
 
 
 class LetterReviewed(msgspec.Struct, frozen=True):
@@ -280,6 +281,11 @@ class DeliveryRefused(msgspec.Struct, frozen=True):
 class ShareSet(msgspec.Struct, frozen=True):
     weight: float = 1.0
     concurrent: int | None = None
+
+
+class RetentionSet(msgspec.Struct, frozen=True):
+    days: int | None = None
+    payload_days: int | None = None
 
 
 class ApiKeyAdded(msgspec.Struct, frozen=True):
@@ -406,6 +412,7 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "subscription.delivery_dropped": subscription.DeliveryDropped,
     "workspace.created": WorkspaceCreated,
     "workspace.share_set": ShareSet,
+    "workspace.retention_set": RetentionSet,
     "workspace.api_key_added": ApiKeyAdded,
     "workspace.api_key_revoked": ApiKeyRevoked,
     "dead_letter.recorded": LetterRecorded,
@@ -452,7 +459,8 @@ Fact: TypeAlias = tuple[Any, int, dict[str, str]]
 class Commit(msgspec.Struct, frozen=True):
     """`id`: of the aggregate (the stream without its kind). `version`: the stream's after this commit.
 
-    `time`, `queued_at`: milliseconds since 1970; `queued_at` is 0 for all but executions. `actor`: who asked.
+    `time`, `queued_at`: milliseconds since 1970; `queued_at` is 0 for all but executions. `actor`: who asked. `blobs`:
+    ids of all values stored outside that the commit names, also in events that change no row and in commands it sends.
     """
 
     kind: str
@@ -463,6 +471,7 @@ class Commit(msgspec.Struct, frozen=True):
     queued_at: int
     facts: list[Fact]
     actor: str = ""
+    blobs: list[str] = []
 
 
 _DECODERS: dict[tuple[str, int], Callable[[msgspec.Raw], Any]] = {
@@ -492,8 +501,15 @@ def read_commit(record: CommitRecord) -> tuple[Commit, list[tuple[EventRecord, S
         version += 1
     kind, _, identity = record.stream.partition("-")
     last = version - 1 if record.events else record.version
-    read = Commit(kind, identity, record.workspace, last, record.time, record.queued_at or 0, facts, record.actor)
+    blobs, queued_at = _blobs_of(record), record.queued_at or 0
+    read = Commit(kind, identity, record.workspace, last, record.time, queued_at, facts, record.actor, blobs)
     return read, broken
+
+
+def _blobs_of(record: CommitRecord) -> list[str]:
+    named = [event.blobs for event in record.events if event.blobs]
+    named += [command.blobs for command in record.commands if command.blobs]
+    return sorted({blob for blobs in named for blob in blobs.values()}) if named else []
 
 
 def _decode_long(event: EventRecord) -> Any:

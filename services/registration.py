@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
 
-from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetShare, WorkspaceCommand
+from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetRetention, SetShare, WorkspaceCommand
 from infra.keys import api_key_hash, api_key_hint
 from infra.log.port import Log, LogError, NewRecord, Topic
 from infra.postgres.pool import CONNECTION_LOST, open_connection
@@ -72,6 +72,12 @@ async def set_share(source: Log, workspace_id: str, weight: float, concurrent: i
     """Ask for a workspace's share. Raises LogError."""
     command = SetShare(at=_now(), weight=weight, concurrent=concurrent)
     await _append(source, workspace_id, [(f"share:{workspace_id}:{command.at}", command)])
+
+
+async def set_retention(source: Log, workspace_id: str, days: int | None, payload_days: int | None) -> None:
+    """Ask for how long a workspace's executions are kept. Raises LogError."""
+    command = SetRetention(at=_now(), days=days, payload_days=payload_days)
+    await _append(source, workspace_id, [(f"retention:{workspace_id}:{command.at}", command)])
 
 
 async def find_key(connection: Connection, workspace_id: str, key_id: str) -> ApiKeyRow | None:

@@ -33,4 +33,13 @@ class SetShare(msgspec.Struct, frozen=True, omit_defaults=True):
     concurrent: int | None = None
 
 
-WorkspaceCommand = CreateWorkspace | AddApiKey | RevokeApiKey | SetShare
+class SetRetention(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The operator's word: for how many days an execution is kept after its end, and for how many its inputs and
+    outputs are (None: as the installation has it; payloads are never kept longer than the execution)."""
+
+    at: int
+    days: int | None = None
+    payload_days: int | None = None
+
+
+WorkspaceCommand = CreateWorkspace | AddApiKey | RevokeApiKey | SetShare | SetRetention

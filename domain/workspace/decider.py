@@ -1,7 +1,7 @@
 """Decides what may happen to a workspace: it is created once, keys are added and revoked.
 
-Outcome codes: invalid_workspace, invalid_share, invalid_api_key, idempotency_mismatch, workspace_not_found,
-api_key_exists, api_key_not_found, wrong_stream.
+Outcome codes: invalid_workspace, invalid_share, invalid_retention, invalid_api_key, idempotency_mismatch,
+workspace_not_found, api_key_exists, api_key_not_found, wrong_stream.
 """
 
 import re
@@ -13,13 +13,14 @@ from msgspec.structs import replace
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.errors import ImpossibleHistory
-from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetShare, WorkspaceCommand
-from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, ShareSet, WorkspaceCreated, WorkspaceEvent
+from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetRetention, SetShare, WorkspaceCommand
+from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, RetentionSet, ShareSet, WorkspaceCreated, WorkspaceEvent
 
 SNAPSHOT_FORMAT = 1
 MAX_NAME = 200
 MIN_WEIGHT = 0.01
 MAX_WEIGHT = 1_000.0
+MAX_RETENTION_DAYS = 3_650
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -35,6 +36,8 @@ class Workspace(msgspec.Struct, frozen=True, array_like=True):
     keys: dict[str, ApiKey]
     weight: float = 1.0
     concurrent: int | None = None
+    retention_days: int | None = None
+    payload_retention_days: int | None = None
 
 
 def decide(command: WorkspaceCommand, state: Workspace | None, *, workspace: str, stream_id: str) -> Decision:
@@ -55,6 +58,8 @@ def decide(command: WorkspaceCommand, state: Workspace | None, *, workspace: str
             return _refused(state, DUPLICATE) if key.revoked else _decided(state, [ApiKeyRevoked(key_id, at)])
         case SetShare():
             return _set_share(command, state)
+        case SetRetention():
+            return _set_retention(command, state)
         case _:
             assert_never(command)
 
@@ -99,6 +104,21 @@ def _set_share(command: SetShare, state: Workspace) -> Decision:
     return _decided(state, [ShareSet(command.at, command.weight, command.concurrent)])
 
 
+def _set_retention(command: SetRetention, state: Workspace) -> Decision:
+    problems = [
+        (name, f"takes 1 to {MAX_RETENTION_DAYS} days; leave it out for what the installation has")
+        for name, days in (("days", command.days), ("payload_days", command.payload_days))
+        if days is not None and not 1 <= days <= MAX_RETENTION_DAYS
+    ]
+    if not problems and command.days is not None and (command.payload_days or 0) > command.days:
+        problems.append(("payload_days", "cannot be more than days: payloads are not kept longer than the execution"))
+    if problems:
+        return _refused(state, rejected("invalid_retention", "the workspace's retention is not valid", problems))
+    if (command.days, command.payload_days) == (state.retention_days, state.payload_retention_days):
+        return _refused(state, DUPLICATE)
+    return _decided(state, [RetentionSet(command.at, command.days, command.payload_days)])
+
+
 def evolve(state: Workspace | None, event: WorkspaceEvent) -> Workspace:
     """The state after `event`. Raises ImpossibleHistory."""
     if state is None:
@@ -116,6 +136,8 @@ def evolve(state: Workspace | None, event: WorkspaceEvent) -> Workspace:
             return replace(state, keys=state.keys | {key_id: ApiKey(state.keys[key_id].key_hash, revoked=True)})
         case ShareSet(weight=weight, concurrent=concurrent):
             return replace(state, weight=weight, concurrent=concurrent)
+        case RetentionSet(days=days, payload_days=payload_days):
+            return replace(state, retention_days=days, payload_retention_days=payload_days)
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -27,4 +27,10 @@ class ShareSet(msgspec.Struct, frozen=True, omit_defaults=True):
     concurrent: int | None = None
 
 
-WorkspaceEvent = WorkspaceCreated | ApiKeyAdded | ApiKeyRevoked | ShareSet
+class RetentionSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    at: int
+    days: int | None = None
+    payload_days: int | None = None
+
+
+WorkspaceEvent = WorkspaceCreated | ApiKeyAdded | ApiKeyRevoked | ShareSet | RetentionSet

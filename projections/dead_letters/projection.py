@@ -1,9 +1,11 @@
 """Dead letters: what could not be decoded or decided, why, and what was done about it."""
 
+import msgspec
+
 from projections.facts import Commit, LetterDiscarded, LetterRecorded, LetterRedriven, LetterReviewed, payload, text
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 1
+VERSION = 2
 
 DEAD_LETTERS = Table(
     name="dead_letters",
@@ -20,6 +22,7 @@ DEAD_LETTERS = Table(
         "stream": "text",
         "excerpt": "text",
         "body": "json",
+        "outside": "json",
         "status": "text",
         "attempts": "integer",
         "last_stream": "text",
@@ -32,6 +35,8 @@ DEAD_LETTERS = Table(
     },
 )
 TABLES = (DEAD_LETTERS,)
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def project(commit: Commit) -> list[Operation]:
@@ -51,6 +56,7 @@ def project(commit: Commit) -> list[Operation]:
                     "stream": text(event.stream),
                     "excerpt": text(event.excerpt),
                     "body": payload(event.body, "body", blobs),
+                    "outside": _encode(event.outside).decode() if event.outside else None,
                     "status": "open",
                     "attempts": 0,
                     "created_at": event.at,

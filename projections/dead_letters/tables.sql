@@ -10,6 +10,7 @@ CREATE TABLE dead_letters (
     stream text NOT NULL,
     excerpt text NOT NULL,
     body json,
+    outside json,
     status text NOT NULL,
     attempts integer NOT NULL,
     last_stream text,

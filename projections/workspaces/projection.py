@@ -1,14 +1,22 @@
 """Workspaces and their API keys."""
 
-from projections.facts import ApiKeyAdded, ApiKeyRevoked, Commit, ShareSet, WorkspaceCreated, text
+from projections.facts import ApiKeyAdded, ApiKeyRevoked, Commit, RetentionSet, ShareSet, WorkspaceCreated, text
 from projections.operations import Insert, Operation, Table, Update, UpdateWhere
 
-VERSION = 2
+VERSION = 3
 
 WORKSPACES = Table(
     name="workspaces",
     key=("id",),
-    columns={"id": "uuid", "name": "text", "created_at": "time", "weight": "float", "concurrent": "integer"},
+    columns={
+        "id": "uuid",
+        "name": "text",
+        "created_at": "time",
+        "weight": "float",
+        "concurrent": "integer",
+        "retention_days": "integer",
+        "payload_retention_days": "integer",
+    },
 )
 API_KEYS = Table(
     name="api_keys",
@@ -36,6 +44,9 @@ def project(commit: Commit) -> list[Operation]:
             case ShareSet():
                 share = {"weight": event.weight, "concurrent": event.concurrent}
                 operations.append(Update("workspaces", (commit.id,), share))
+            case RetentionSet():
+                kept = {"retention_days": event.days, "payload_retention_days": event.payload_days}
+                operations.append(Update("workspaces", (commit.id,), kept))
             case ApiKeyAdded():
                 values = {
                     "key_id": event.key_id,

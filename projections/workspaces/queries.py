@@ -16,6 +16,8 @@ class WorkspaceRow(msgspec.Struct, frozen=True):
     created_at: datetime
     weight: float = 1.0
     concurrent: int | None = None
+    retention_days: int | None = None
+    payload_retention_days: int | None = None
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True):
@@ -71,6 +73,8 @@ def _workspace(row: Row) -> WorkspaceRow:
         created_at=row["created_at"],
         weight=row["weight"],
         concurrent=row["concurrent"],
+        retention_days=row["retention_days"],
+        payload_retention_days=row["payload_retention_days"],
     )
 
 

@@ -1,11 +1,12 @@
 -- name: get_workspace
-SELECT id::text, name, created_at, weight, concurrent FROM workspaces WHERE id = $1;
+SELECT id::text, name, created_at, weight, concurrent, retention_days, payload_retention_days FROM workspaces WHERE id = $1;
 
 -- name: find_workspaces_by_name
-SELECT id::text, name, created_at, weight, concurrent FROM workspaces WHERE name = $1 ORDER BY created_at, id LIMIT 100;
+SELECT id::text, name, created_at, weight, concurrent, retention_days, payload_retention_days
+FROM workspaces WHERE name = $1 ORDER BY created_at, id LIMIT 100;
 
 -- name: list_workspaces
-SELECT id::text, name, created_at, weight, concurrent FROM workspaces
+SELECT id::text, name, created_at, weight, concurrent, retention_days, payload_retention_days FROM workspaces
 WHERE id > $1 ORDER BY id LIMIT $2;
 
 -- name: load_shares

@@ -3,7 +3,9 @@ CREATE TABLE workspaces (
     name text NOT NULL,
     created_at timestamptz NOT NULL,
     weight double precision NOT NULL,
-    concurrent integer
+    concurrent integer,
+    retention_days integer,
+    payload_retention_days integer
 );
 
 CREATE TABLE api_keys (

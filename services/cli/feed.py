@@ -4,7 +4,7 @@ import asyncio
 import fnmatch
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from infra.log.port import Log, LogUnavailable, Reader, Record, Topic
 from infra.postgres.pool import CONNECTION_LOST, open_connection
 from infra.settings import Settings
 from projections.positions import load_places
+from projections.retention import load_cuts
 from schemas.envelope import CommitRecord, EventRecord, decode_commit
 from schemas.fence import Fence
 from services.cli.access import database_settings, opened_log
@@ -170,7 +171,7 @@ async def _starting_fences(
     settings: Settings, log: Log, keys: list[tuple[Topic, int]], *, from_start: bool
 ) -> dict[tuple[Topic, int], Fence]:
     """Where to begin so that the epoch is known: where the read models are, else at the first record."""
-    places = {} if from_start else await _places(settings)
+    places = await (_cuts(settings) if from_start else _places(settings))
     fences = {}
     for topic, partition in keys:
         place = places.get((topic.value, partition))
@@ -181,13 +182,24 @@ async def _starting_fences(
     return fences
 
 
+async def _cuts(settings: Settings) -> dict[tuple[str, int], Any]:
+    """Where the history begins after retention; of partitions that were never cut it begins at their first record."""
+    return await _loaded(settings, load_cuts)
+
+
 async def _places(settings: Settings) -> dict[tuple[str, int], Any]:
+    return await _loaded(settings, load_places)
+
+
+async def _loaded(
+    settings: Settings, load: Callable[[Any], Awaitable[dict[tuple[str, int], Any]]]
+) -> dict[tuple[str, int], Any]:
     try:
         connection = await open_connection(settings.database_url, application_name="linkflow tail")
     except CONNECTION_LOST:
         return {}
     try:
-        return dict(await load_places(connection))
+        return dict(await load(connection))
     except asyncpg.UndefinedTableError:
         return {}
     finally:

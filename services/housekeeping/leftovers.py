@@ -2,9 +2,7 @@
 
 from infra.postgres.heartbeats import PostgresHeartbeats
 from services.housekeeping.jobs import Work
-
-REBUILDING = 0x4C4B464C52454255
-"""The advisory lock of who rebuilds read models (services/projector/rebuild.py)."""
+from services.housekeeping.places import REBUILDING
 
 
 async def clear_leftovers(work: Work) -> None:

@@ -12,7 +12,7 @@ SHOWN: Final = 20
 _FIND = """
 WITH open AS (
     SELECT stream, due, substr(stream, 11)::uuid AS id FROM stream_states
-    WHERE lane = 'executions' AND stream LIKE 'execution-%' AND (due IS NULL OR due < $1)
+    WHERE lane = 'executions' AND stream ~ '^execution-[0-9a-f-]{36}$' AND (due IS NULL OR due < $1)
 ), seen AS (
     SELECT o.stream, o.due, e.status, e.workspace_id, e.queued_at, e.id,
         greatest(e.queued_at, e.started_at, (

@@ -10,7 +10,7 @@ import asyncpg
 from infra.log.port import Log, Topic
 from infra.postgres.pool import Pool, PooledConnection
 from projections.catalog import PROJECTIONS, Projection
-from projections.positions import Place
+from projections.retention import HistoryMissing, begin_of_history, expire, load_cuts
 from services.projector.batch import Entry, PartitionFold, PlaceKey
 from services.projector.schema import LIVE, NEXT, create, ensure_months, prepare, set_places
 from services.projector.statements import month_of, qualified
@@ -22,6 +22,7 @@ Progress = Callable[[int, int], None]
 """Called with (records folded, records to fold)."""
 
 _REBUILDING = 0x4C4B464C52454255
+_LOCK_SECONDS = 5.0
 _CLOSE_ENOUGH = 2_000
 """Records that may be left when the projector is made to wait for the switch."""
 _LOCK_TIMEOUT = "500ms"
@@ -57,20 +58,31 @@ async def rebuild(
     wanted = _named(names)
     began = time.monotonic()
     async with pool.acquire() as guard, pool.acquire() as connection:
-        if not await guard.fetchval("SELECT pg_try_advisory_lock($1)", _REBUILDING):
-            raise RebuildRefused("another rebuild is under way: wait for its end")
+        if not await _lock(guard):
+            raise RebuildRefused("another rebuild, or retention, is under way: wait for its end")
         try:
             for name, value in SESSION.items():
                 await connection.execute("SELECT set_config($1, $2, false)", name, value)
             work = _Rebuild(log, guard, connection, wanted, progress)
             await work.begin()
             await work.catch_up()
+            await work.expire()
             await work.analyze()
             await work.switch()
         finally:
             if not guard.is_closed():
                 await guard.execute("SELECT pg_advisory_unlock($1)", _REBUILDING)
     return RebuildReport([each.name for each in wanted], work.records, work.events, time.monotonic() - began)
+
+
+async def _lock(guard: PooledConnection) -> bool:
+    """Retention has the lock for one batch at a time: that is waited for."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", _REBUILDING):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
 
 
 def _named(names: str | Sequence[str]) -> list[Projection]:
@@ -109,13 +121,18 @@ class _Rebuild:
         now = time.time_ns() // 1_000_000
         await prepare(self._connection, first, now)
         own = {key: at for key, at in first.items() if key[0] in {each.topic for each in self._projections}}
-        cut = sorted(f"{topic}/{partition}" for (topic, partition), at in own.items() if at > 0)
-        if cut:
-            raise RebuildRefused(f"the log was cut below its first record kept ({', '.join(cut)}): history is missing")
-        places = {key: Place() for key in own}
+        cuts = await load_cuts(self._connection)
+        try:
+            places = {key: begin_of_history(key, at, cuts) for key, at in own.items()}
+        except HistoryMissing as error:
+            raise RebuildRefused(f"{error}; the live rows stay as they are") from error
         async with self._connection.transaction():
             await self._connection.execute(f"DROP SCHEMA IF EXISTS {NEXT} CASCADE; CREATE SCHEMA {NEXT}")
             await create(self._connection, NEXT, self._projections, places)
+            if any(each.name == "usage" for each in self._projections):
+                await self._connection.execute(
+                    f"INSERT INTO {qualified(NEXT, 'usage_hours')} SELECT * FROM {qualified(LIVE, 'usage_before_cuts')}"  # noqa: S608
+                )
         tables = [table for each in self._projections for table in each.tables if table.months]
         await ensure_months(self._connection, NEXT, tables, {month_of(now)})
         self._folds = [PartitionFold(topic, part, place, self._projections) for (topic, part), place in places.items()]
@@ -128,6 +145,20 @@ class _Rebuild:
             if left <= _CLOSE_ENOUGH:
                 return
             await self._fold_to(live)
+
+    async def expire(self) -> None:
+        """Take away what retention has taken from the live rows. It stands still as long as a rebuild goes on, and what
+        is folded after this did not end long ago."""
+        if not await self._connection.fetchval(f"SELECT EXISTS (SELECT FROM {qualified(LIVE, 'horizons')})"):  # noqa: S608
+            return
+        await self._fold_to(await self._live_offsets(self._connection))
+        names = [table.name for each in self._projections for table in each.tables]
+        kept = qualified(NEXT if "executions" in names else LIVE, "executions")
+        async with self._connection.transaction():
+            for setting in ("enable_hashjoin", "enable_mergejoin", "enable_seqscan"):
+                await self._connection.execute(f"SET LOCAL {setting} = on")
+            for statement in expire(kept, names, NEXT):
+                await self._connection.execute(statement)
 
     async def analyze(self) -> None:
         """Give the planner its statistics before the first query comes, not a minute after."""

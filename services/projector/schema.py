@@ -8,6 +8,8 @@ from projections.catalog import PROJECTIONS, Projection
 from projections.operations import Table
 from projections.positions import TABLES as POSITIONS_SQL
 from projections.positions import Place
+from projections.retention import TABLES as RETENTION_SQL
+from projections.retention import HistoryMissing
 from services.projector.statements import month_bounds, month_of, qualified
 
 LIVE = "read"
@@ -34,19 +36,23 @@ async def prepare(connection: AnyConnection, first: Mapping[tuple[str, int], int
     """Make schema `read` and what is missing in it; returns the projections whose stored version is not the code's.
 
     `first`: (commit topic, partition) → offset of the first record kept, where a new installation begins. `now`: ms.
-    Raises NewerReadModels.
+    Raises NewerReadModels; HistoryMissing where there are no read models and the log was cut.
     """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _MAKING)
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {LIVE}; SET LOCAL search_path = {LIVE}; {POSITIONS_SQL}")
+        own = POSITIONS_SQL + RETENTION_SQL
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {LIVE}; SET LOCAL search_path = {LIVE}; {own}")
         stored = {
             row["name"]: row["version"] for row in await connection.fetch("SELECT name, version FROM projections")
         }
         if not stored:
             cut = sorted(f"{topic}/{partition}" for (topic, partition), at in first.items() if at > 0)
             if cut:
-                _log.error("the log was cut: the read models begin without what stood before", partitions=cut)
-            await create(connection, LIVE, list(PROJECTIONS.values()), {key: Place(at) for key, at in first.items()})
+                raise HistoryMissing(
+                    f"the log was cut ({', '.join(cut)}) and this database does not know what stood before: restore it"
+                    " from a backup (docs/retention.md)"
+                )
+            await create(connection, LIVE, list(PROJECTIONS.values()), {key: Place() for key in first})
             stored = {each.name: each.version for each in PROJECTIONS.values()}
     newer = [each.name for each in PROJECTIONS.values() if stored.get(each.name, 0) > each.version]
     if newer:

@@ -13,6 +13,7 @@ import asyncpg
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
 from services.projector import (
+    verify_blob_uses,
     verify_dead_letters,
     verify_deliveries,
     verify_schedules,
@@ -20,6 +21,7 @@ from services.projector import (
     verify_usage,
 )
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
+from services.projector.verify_retention import FADED, Expected, MayBeGone, Retention, load_retention
 
 Progress = Callable[[int, int], None]
 """Called with (records read, records to read)."""
@@ -40,8 +42,10 @@ _NODES = {
     "sources": "json", "output": "json", "error": "json", "asked": "json", "awaits": "json", "taken": "",
     "ended_seq": "", "logs": "json", "started_at": "time", "completed_at": "time",
 }  # fmt: skip
+_OF_EXECUTIONS = ("executions", "node_executions", "usage_hours", "blob_uses")
 _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
-    "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time", "weight": "", "concurrent": ""}),
+    "workspaces": (1, {"id": "uuid", "name": "", "created_at": "time", "weight": "", "concurrent": "",
+                       "retention_days": "", "payload_retention_days": ""}),
     "api_keys": (1, {"key_hash": "", "key_id": "uuid", "workspace_id": "uuid", "prefix": "", "name": "",
                      "created_at": "time", "revoked_at": "time"}),
     "workflows": (1, {"id": "uuid", "workspace_id": "uuid", "name": "", "status": "", "version": "",
@@ -61,6 +65,10 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
     **verify_deliveries.COLUMNS,
     **verify_subscriptions.COLUMNS,
 }  # fmt: skip
+
+
+def _never(_key: tuple[Any, ...], _row: Row) -> bool:
+    return False
 
 
 class VerifyRefused(Exception):
@@ -127,12 +135,11 @@ class _Verification:
         self._progress = progress
         self._ends: dict[tuple[str, int], int] = {}
         self._stored: list[Row] = []
+        self._retention = Retention()
         self._read = 0
 
     async def begin(self) -> None:
-        tables = ", ".join(
-            f"read.{name}" for name in ("positions", "executions", "node_executions", "usage_hours", *_AGGREGATES)
-        )
+        tables = ", ".join(f"read.{name}" for name in ("positions", *_OF_EXECUTIONS, *_AGGREGATES))
         try:
             # Before the snapshot is taken: a rebuild must not put other tables in their place meanwhile.
             await self._connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
@@ -143,29 +150,40 @@ class _Verification:
             key = (row["topic"], row["partition"])
             if self._ends.setdefault(key, row["next_offset"]) != row["next_offset"]:
                 raise VerifyRefused(f"the read models of {key[0]} stand at different positions: rebuild them first")
+        self._retention = await load_retention(self._connection)
         for topic, partition in self._ends:
-            if await self._log.first_offset(Topic(topic), partition) > 0:
-                raise VerifyRefused(f"the log of {topic}/{partition} was cut: its history is not complete")
+            begin = self._retention.begin_of(topic, partition)
+            if await self._log.first_offset(Topic(topic), partition) > begin:
+                raise VerifyRefused(
+                    f"the log of {topic}/{partition} was cut, not by retention: its history is not complete"
+                )
 
     async def aggregates(self) -> None:
         history = AggregateHistory(self._report.add)
         for partition in self._partitions(Topic.EVENTS):
             await self._fold(Topic.EVENTS, partition, history.fold)
         for name, (keys, columns) in _AGGREGATES.items():
-            await self._compare(name, columns, keys, history.tables[name], lambda _: True)
+            may_be_gone = self._retention.firing_may_be_gone if name == "schedule_firings" else _never
+            await self._compare(name, columns, keys, history.tables[name], lambda _: True, may_be_gone)
 
     async def executions(self) -> None:
         count = self._log.partitions
-        usage: dict[tuple[Any, ...], Row] = {}
+        usage: dict[tuple[Any, ...], Row] = self._retention.usage
         for group in self._groups():
             executions: dict[tuple[Any, ...], Row] = {}
             nodes: dict[tuple[Any, ...], Row] = {}
+            uses: dict[tuple[Any, ...], Row] = {}
             for partition in group:
                 history = ExecutionHistory(self._report.add)
 
-                def fold(commit: Row, history: ExecutionHistory = history) -> None:
+                def fold(
+                    commit: Row,
+                    history: ExecutionHistory = history,
+                    blob_uses: dict[tuple[Any, ...], Row] = uses,
+                ) -> None:
                     history.fold(commit)
                     verify_usage.fold_usage(usage, commit)
+                    verify_blob_uses.fold_blob_uses(blob_uses, commit)
 
                 await self._fold(Topic.EXECUTIONS, partition, fold)
                 self._check_ends(history)
@@ -179,8 +197,14 @@ class _Verification:
             def mine(key: tuple[Any, ...], chosen: frozenset[int] = chosen) -> bool:
                 return crc32(f"execution-{key[1]}".encode()) % count in chosen
 
-            await self._compare("executions", _EXECUTIONS, 2, executions, mine)
-            await self._compare("node_executions", _NODES, 4, nodes, mine)
+            expected = Expected(executions, self._retention)
+            await self._compare("executions", _EXECUTIONS, 2, executions, mine, expected.may_be_gone, expected.faded)
+            await self._compare("node_executions", _NODES, 4, nodes, mine, expected.may_be_gone, expected.faded)
+
+            def own(key: tuple[Any, ...], chosen: frozenset[int] = chosen) -> bool:
+                return crc32(f"execution-{key[0]}".encode()) % count in chosen
+
+            await self._compare("blob_uses", verify_blob_uses.COLUMNS, 2, uses, own, expected.use_may_be_gone)
         await self._compare("usage_hours", verify_usage.COLUMNS, 2, usage, lambda _: True)
 
     def _partitions(self, topic: Topic) -> list[int]:
@@ -201,12 +225,14 @@ class _Verification:
 
     async def _fold(self, topic: Topic, partition: int, fold: Callable[[Row], None]) -> None:
         end = self._ends[topic, partition]
-        history = PartitionHistory(f"{topic}/{partition}", self._report.add)
-        total = sum(self._ends.values())
+        history = PartitionHistory(
+            f"{topic}/{partition}", self._report.add, self._retention.cuts.get((topic.value, partition))
+        )
+        total = sum(end - self._retention.begin_of(*key) for key, end in self._ends.items())
         reader = await self._log.reader()
         try:
-            if end:
-                reader.seek(topic, partition, 0)
+            if end > history.next_offset:
+                reader.seek(topic, partition, history.next_offset)
             while history.next_offset < end:
                 for record in await reader.read(max_records=2_000):
                     if record.offset >= end:
@@ -251,8 +277,11 @@ class _Verification:
         keys: int,
         expected: dict[tuple[Any, ...], Row],
         mine: Callable[[tuple[Any, ...]], bool],
+        may_be_gone: MayBeGone = _never,
+        faded: Callable[[tuple[Any, ...]], bool] = lambda _: False,
     ) -> None:
-        """`expected` is used up: what is left has no row."""
+        """`expected` is used up: what is left has no row, which only `may_be_gone` excuses. Rows that are `faded`
+        may be without their payloads."""
         names = list(columns)
         query = f"SELECT {', '.join(_select(name, kind) for name, kind in columns.items())} FROM read.{table}"  # noqa: S608
         jsons = [place for place, kind in enumerate(columns.values()) if kind == "json"]
@@ -271,11 +300,17 @@ class _Verification:
             for place in jsons:
                 values[place] = None if values[place] is None else digest(_whole(table, names[place], values[place]))
             wrong = [name for name, value in zip(names[keys:], values[keys:], strict=True) if wanted[name] != value]
+            if wrong and faded(key):
+                wrong = [
+                    name for name in wrong if name not in FADED.get(table, ()) or row[names.index(name)] is not None
+                ]
             if wrong:
                 self._report.add(
                     "wrong_row", f"{table} {_text(key)}", _explain(wrong, wanted, dict(zip(names, values, strict=True)))
                 )
-        for key in expected:
+        for key, wanted in expected.items():
+            if may_be_gone(key, wanted):
+                continue
             self._report.add("missing_row", f"{table} {_text(key)}", "the log says that it should be there")
 
 

@@ -7,6 +7,7 @@ from services.projector.verify_values import Row, digest, shown
 COLUMNS: dict[str, tuple[int, dict[str, str]]] = {
     "dead_letters": (1, {"id": "uuid", "workspace_id": "uuid", "topic": "", "partition": "", "position": "",
                          "code": "", "reason": "", "command": "", "stream": "", "excerpt": "", "body": "json",
+                         "outside": "json",
                          "status": "", "attempts": "", "last_stream": "", "last_by": "", "discard_reason": "",
                          "reviewed_at": "time", "created_at": "time", "updated_at": "time", "stream_version": ""}),
 }  # fmt: skip
@@ -22,7 +23,8 @@ def fold_letter(rows: dict[tuple[Any, ...], Row], commit: Row, key: str, version
             "workspace_id": commit["workspace"] or None, "topic": data["topic"], "partition": data["partition"],
             "position": data["offset"], "code": shown(data["code"]), "reason": shown(data["reason"]),
             "command": shown(data.get("command", "")), "stream": shown(data.get("stream", "")),
-            "excerpt": shown(data.get("excerpt", "")), "body": digest(body), "status": "open", "attempts": 0,
+            "excerpt": shown(data.get("excerpt", "")), "body": digest(body),
+            "outside": digest(data["outside"]) if data.get("outside") else None, "status": "open", "attempts": 0,
             "last_stream": None, "last_by": None, "discard_reason": None, "reviewed_at": None,
             "created_at": data["at"], "updated_at": data["at"], "stream_version": version,
         }  # fmt: skip

@@ -58,13 +58,18 @@ _FINAL_NODE = frozenset({"completed", "failed", "cancelled"})
 class PartitionHistory:
     """One partition of a commit topic, record by record."""
 
-    def __init__(self, name: str, report: Report) -> None:
+    def __init__(self, name: str, report: Report, cut: Row | None = None) -> None:
+        """`cut`: where retention says that the history begins (a row of log_cuts)."""
         self.name = name
         self._report = report
-        self.next_offset = 0
-        self.epoch: str | None = None
-        self.next_n = 0
-        self.answered = 0
+        self._cut = cut is not None
+        begin = cut or {"next_offset": 0, "epoch_nonce": None, "next_n": 0, "answered": 0}
+        self.next_offset: int = begin["next_offset"]
+        known = begin["epoch_nonce"] is not None
+        self.epoch: str | None = f"{begin['epoch_offset']}:{begin['epoch_nonce']}" if known else None
+        self.next_n: int = begin["next_n"]
+        self.answered: int = begin["answered"]
+        self.headless: set[str] = set()
         self.commits = self.void = self.events = 0
         self.versions: dict[str, int] = {}
 
@@ -98,6 +103,12 @@ class PartitionHistory:
             return None
         if epoch != self.epoch or n != self.next_n - 1:
             self._report("epoch", where, f"headers say {self.epoch}/{self.next_n - 1}, the record {epoch}/{n}")
+        if self._cut and stream not in self.versions and version > 1:
+            # It began before the cut: that is only allowed where nothing of it is kept.
+            self.headless.add(stream)
+            self.versions[stream] = version - 1 if events else version
+        if stream in self.headless:
+            commit["headless"] = True
         before = self.versions.get(stream, 0)
         # An answer about a closed stream comes from an owner that has forgotten its version: 0.
         if version != (before + 1 if events else before) and (events or version != 0):
@@ -125,6 +136,8 @@ class ExecutionHistory:
     def fold(self, commit: Row) -> None:
         stream: str = commit["stream"]
         kind, _, key = stream.partition("-")
+        if commit.get("headless"):
+            return
         if kind != "execution" and (commit.get("events") or not stream.startswith("undecodable-")):
             self._report("stream", stream, "does not belong into this topic")
             return
@@ -272,10 +285,14 @@ class AggregateHistory:
             case "workspace.created":
                 self.tables["workspaces"][key,] = {
                     "name": shown(data["name"]), "created_at": data["at"], "weight": 1.0, "concurrent": None,
+                    "retention_days": None, "payload_retention_days": None,
                 }  # fmt: skip
             case "workspace.share_set":
                 share = {"weight": float(data.get("weight", 1.0)), "concurrent": data.get("concurrent")}
                 self.tables["workspaces"][key,] |= share
+            case "workspace.retention_set":
+                kept = {"retention_days": data.get("days"), "payload_retention_days": data.get("payload_days")}
+                self.tables["workspaces"][key,] |= kept
             case "workspace.api_key_added":
                 self.tables["api_keys"][shown(data["key_hash"]),] = {
                     "key_id": data["key_id"], "workspace_id": key, "prefix": shown(data["prefix"]),

@@ -55,6 +55,24 @@ async def test_many_put_the_same_at_once(store: BlobStore) -> None:
     assert await store.get_many("w1", list(keyed(*contents))) == keyed(*contents)
 
 
+@pytest.mark.parametrize("seen_by", ["put", "get"])
+async def test_storing_an_old_blob_again_makes_it_young(pool: Pool, seen_by: str) -> None:
+    """Also by a process that has it in memory: it must not trust what somebody may be about to delete."""
+    store = PostgresBlobs(pool)
+    blobs = keyed(ONE)
+    await store.put_many("w1", blobs)
+    age = "SELECT extract(epoch FROM now() - stored_at)::int FROM blobs"
+    await pool.execute("UPDATE blobs SET stored_at = now() - interval '40 days'")
+    store = PostgresBlobs(pool)
+    if seen_by == "get":
+        assert await store.get_many("w1", list(blobs)) == blobs
+    await store.put_many("w1", blobs)
+    assert await pool.fetchval(age) < 10
+    await pool.execute("UPDATE blobs SET stored_at = now() - interval '10 minutes'")
+    await PostgresBlobs(pool).put_many("w1", blobs)
+    assert await pool.fetchval(age) >= 600  # young enough: no write
+
+
 async def test_another_workspace_gets_nothing(store: BlobStore) -> None:
     blobs = keyed(ONE)
     await store.put_many("w1", blobs)

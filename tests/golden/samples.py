@@ -151,6 +151,7 @@ EVENTS: list[Any] = [
     se.ApiKeyAdded(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     se.ApiKeyRevoked(key_id=KEY, at=AT),
     se.ShareSet(at=AT, weight=2.5, concurrent=10),
+    se.RetentionSet(at=AT, days=30, payload_days=7),
     de.LetterRecorded(
         topic="linkflow.execution-commands", partition=3, offset=7, code="malformed_record", reason="no items", at=AT,
         excerpt="{", command="execution.start", tv=1, stream=f"execution-{EXECUTION}", body={"x": [1]}, outside={"items": "b1"},
@@ -290,6 +291,7 @@ COMMANDS: list[Any] = [
     hc.StartBackfill(backfill_id=KEY, since=AT - 86_400_000, until=AT, at=AT, per_minute=30, fingerprint="f4"),
     hc.CancelBackfill(backfill_id=KEY, at=AT),
     sc.SetShare(at=AT, weight=2.5, concurrent=10),
+    sc.SetRetention(at=AT, days=30, payload_days=7),
     dc.RecordLetter(
         topic="linkflow.execution-commands", partition=3, offset=7, code="malformed_record", reason="no items", at=AT,
         excerpt="{", command="execution.start", tv=1, stream=f"execution-{EXECUTION}", body={"x": [1]}, outside={"items": "b1"},

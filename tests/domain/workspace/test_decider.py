@@ -6,9 +6,9 @@ import pytest
 
 from domain.decision import ACCEPTED, DUPLICATE, Decision
 from domain.errors import ImpossibleHistory
-from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, WorkspaceCommand
+from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetRetention, WorkspaceCommand
 from domain.workspace.decider import Workspace, decide, evolve, restore, snapshot
-from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, WorkspaceCreated, WorkspaceEvent
+from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, RetentionSet, WorkspaceCreated, WorkspaceEvent
 
 ID = "0b9a6c1e-5f1d-4a38-9d53-3f6d1f0c7a11"
 CREATED = WorkspaceCreated("Acme", 1)
@@ -100,3 +100,20 @@ def test_a_history_that_no_decider_wrote_is_noticed(history: list[WorkspaceEvent
 def test_a_snapshot_that_cannot_be_read_is_an_error_of_the_domain(data: bytes) -> None:
     with pytest.raises(ImpossibleHistory):
         restore(data)
+
+
+def test_retention_is_set_in_days_and_taken_back() -> None:
+    assert list(ask([CREATED], SetRetention(5, 90, 7)).events) == [RetentionSet(5, 90, 7)]
+    history = [CREATED, RetentionSet(5, 90, 7)]
+    assert ask(history, SetRetention(6, 90, 7)).outcome == DUPLICATE
+    assert list(ask(history, SetRetention(7)).events) == [RetentionSet(7)]
+    assert refusal([], SetRetention(5, 90)) == "workspace_not_found"
+
+
+@pytest.mark.parametrize(
+    ("days", "payload_days", "named"),
+    [(0, None, ["days"]), (3_651, None, ["days"]), (None, 0, ["payload_days"]), (7, 8, ["payload_days"])],
+)
+def test_retention_has_bounds(days: int | None, payload_days: int | None, named: list[str]) -> None:
+    decision = ask([CREATED], SetRetention(5, days, payload_days))
+    assert (decision.outcome.code, [path for path, _ in decision.outcome.problems]) == ("invalid_retention", named)

@@ -1,0 +1,80 @@
+"""Deletes values that are stored outside and that nothing kept names any more."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from domain.schedule.zones import moment_of
+from infra.log.port import Topic
+from projections.retention import faded
+from services.housekeeping.jobs import Work
+from services.housekeeping.places import LANES, appended_at, commits_read, inputs_answered
+from services.housekeeping.retention import batch
+
+YOUNGEST: Final = timedelta(days=1)
+"""What was stored later may be named by something that is on its way."""
+BATCH: Final = 500
+_INPUTS: Final = {Topic.EXECUTIONS: Topic.EXECUTION_COMMANDS, Topic.EVENTS: Topic.COMMANDS}
+
+# Other aggregates are few and kept for ever, and so are their values.
+_OTHERS = (
+    "SELECT document->>'$blob' FROM workflow_versions WHERE document::text LIKE '{\"$blob\"%'"
+    " UNION ALL SELECT body->>'$blob' FROM dead_letters WHERE body::text LIKE '{\"$blob\"%'"
+    " UNION ALL SELECT named.value FROM dead_letters, json_each_text(outside) AS named WHERE status <> 'discarded'"
+)
+
+
+async def delete_blobs(work: Work) -> None:
+    """Figures: uses (by executions that are gone or have lost their payloads), blobs, bytes."""
+    work.figures.update(uses=0, blobs=0, bytes=0)
+    await _forget_uses(work)
+    before = await _stored_before(work)
+    others = [row[0] for row in await work.pool.fetch(_OTHERS) if row[0]]
+    while await _delete_some(work, before, others) == BATCH:
+        pass
+
+
+async def _forget_uses(work: Work) -> None:
+    gone = (
+        "u.queued_at < (SELECT max(ended_before) FROM horizons) AND NOT EXISTS"
+        " (SELECT FROM executions e WHERE e.id = u.execution_id AND e.queued_at = u.queued_at)"
+    )
+    payloads_gone = (
+        f"EXISTS (SELECT FROM executions e WHERE e.id = u.execution_id AND e.queued_at = u.queued_at AND {faded('e')})"
+    )
+    for condition in (gone, payloads_gone):
+        async with batch(work) as connection:
+            done = await connection.execute(f"DELETE FROM blob_uses u WHERE {condition}")  # noqa: S608
+        work.count("uses", int(done.rpartition(" ")[2]))
+
+
+async def _stored_before(work: Work) -> datetime:
+    """What was stored before that, and is named by no row, is named by nothing: neither by an input that waits for its
+    decision, nor by a commit that an owner or the projector has still to read."""
+    oldest = work.now
+    for topic in LANES:
+        for partition in range(work.log.partitions):
+            answered = await inputs_answered(work, topic, partition)
+            read = await commits_read(work, topic, partition)
+            waiting = await appended_at(work, _INPUTS[topic], partition, answered)
+            unread = await appended_at(work, topic, partition, read)
+            oldest = min(oldest, *(at for at in (waiting, unread) if at is not None), work.now)
+    now: datetime = await work.pool.fetchval("SELECT now()")
+    return min(moment_of(oldest), now) - YOUNGEST
+
+
+async def _delete_some(work: Work, before: datetime, others: list[str]) -> int:
+    """The condition on the age is looked at again under the row's lock: storing it meanwhile saves it."""
+    async with batch(work) as connection:
+        row = await connection.fetchrow(
+            "WITH gone AS (DELETE FROM blobs WHERE stored_at < $1 AND id IN ("
+            "  SELECT b.id FROM blobs b WHERE b.stored_at < $1 AND b.id <> ALL ($2::text[])"
+            "  AND NOT EXISTS (SELECT FROM blob_uses u WHERE u.blob_id = b.id) ORDER BY b.stored_at LIMIT $3"
+            ") RETURNING length(content) AS size) SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM gone",
+            before,
+            others,
+            BATCH,
+        )
+    count = int(row["count"]) if row is not None else 0
+    work.count("blobs", count)
+    work.count("bytes", int(row["bytes"]) if row is not None else 0)
+    return count

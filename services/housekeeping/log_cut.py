@@ -1,0 +1,209 @@
+"""Cuts the log: commits of executions of which nothing is kept, and inputs that were answered some time ago.
+
+A partition is cut from its beginning up to the first commit of an execution that has a row: one that is open or kept
+pins what comes behind it, so that rows can always be rebuilt. What is cut is summed up first (the fence's place, the
+usage), in one durable transaction. The topic of the other aggregates, `linkflow.events`, is never cut.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from domain.schedule.zones import moment_of
+from infra.log.port import Record, Topic
+from infra.postgres.pool import PooledConnection
+from projections.connection import as_uuid
+from projections.facts import read_commit
+from projections.operations import Add
+from projections.positions import Place
+from projections.retention import HistoryMissing, begin_of_history, load_cuts
+from projections.usage.projection import COUNTED
+from projections.usage.projection import project as count_usage
+from schemas.envelope import decode_commit, header
+from schemas.errors import DECODING_ERRORS
+from schemas.fence import Fence
+from services.housekeeping.jobs import Work
+from services.housekeeping.places import appended_at, commits_read, inputs_answered
+from services.housekeeping.retention import batch
+
+COMMITS_KEPT_MS: Final = 86_400_000
+INPUTS_KEPT_MS: Final = 2 * 86_400_000
+"""Answered inputs are read by nobody; people may want to look at them for a while."""
+READ_AT_ONCE: Final = 1_000
+_PAUSE_SECONDS: Final = 0.05
+_READ_SECONDS: Final = 10.0
+_WORTH_A_VACUUM: Final = 5_000
+
+Usage = dict[tuple[str, int], Counter[str]]
+"""Workspace and hour (ms) → counts."""
+
+
+async def cut_log(work: Work) -> None:
+    """Figures: commits, inputs (records cut); pinned (partitions that an open execution holds on to), refused (why a
+    partition is left alone)."""
+    work.figures.update(commits=0, inputs=0, pinned=0)
+    for partition in range(work.log.partitions):
+        try:
+            await _cut_commits(work, partition)
+        except HistoryMissing as error:
+            work.figures.setdefault("refused", []).append(str(error))
+        await _cut_inputs(work, partition)
+    if work.log_schema and work.figures["commits"] + work.figures["inputs"] >= _WORTH_A_VACUUM:
+        for table in ("executions", "execution_commands"):
+            await work.pool.execute(f'VACUUM (ANALYZE) "{work.log_schema}".{table}')
+
+
+async def _cut_commits(work: Work, partition: int) -> None:
+    topic = Topic.EXECUTIONS
+    key = (topic.value, partition)
+    first = await work.log.first_offset(topic, partition)
+    place = begin_of_history(key, first, await load_cuts(work.pool))
+    # The last record stays: a client's cursor begins there (services/api/answers.py, find_anchor).
+    until = min(await commits_read(work, topic, partition), await work.log.end_offset(topic, partition) - 1)
+    reader = await work.log.reader()
+    try:
+        if place.next_offset < until:
+            reader.seek(topic, partition, max(first, place.next_offset))
+        while place.next_offset < until:
+            records = await reader.read(max_records=READ_AT_ONCE, timeout=_READ_SECONDS)
+            chunk = _ripe(work, [each for each in records if each.offset < until])
+            kept = await _kept_streams(work, chunk)
+            passed = _Passed(place)
+            pin = next((stream for record in chunk if (stream := passed.take(record, kept)) is not None), None)
+            if passed.place.next_offset > place.next_offset:
+                await _record_cut(work, key, place, passed)
+                place = passed.place
+            if pin is not None:
+                work.count("pinned", kept[pin])
+            if not chunk or pin is not None:
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        await reader.close()
+    if place.next_offset > first:
+        await work.log.delete_before(topic, partition, place.next_offset)
+        work.count("commits", place.next_offset - first)
+
+
+def _ripe(work: Work, records: Sequence[Record]) -> list[Record]:
+    """Those at the beginning that are old enough."""
+    ripe = []
+    for record in records:
+        if record.appended_at > work.now - COMMITS_KEPT_MS:
+            break
+        ripe.append(record)
+    return ripe
+
+
+async def _kept_streams(work: Work, records: Sequence[Record]) -> dict[str, bool]:
+    """The executions among those of `records` that have a row, and whether they are open."""
+    ids = {}
+    for record in records:
+        stream = _stream_of(record)
+        key = as_uuid(stream.removeprefix("execution-")) if stream.startswith("execution-") else None
+        if key is not None:
+            ids[key] = stream
+    rows = await work.pool.fetch(
+        "SELECT id, completed_at IS NULL AS open FROM executions WHERE id = ANY($1::uuid[])", list(ids)
+    )
+    return {ids[row["id"]]: row["open"] for row in rows}
+
+
+def _stream_of(record: Record) -> str:
+    named = header(record.headers, "s")
+    if named is not None:
+        return named.decode(errors="replace")
+    try:
+        return decode_commit(record.value).stream
+    except DECODING_ERRORS:
+        return ""
+
+
+class _Passed:
+    """What lies before a cut: the place of a reader behind it, and the usage that was counted in it."""
+
+    def __init__(self, place: Place) -> None:
+        self._fence = Fence(place.next_offset, place.epoch, place.next_n)
+        self._answered = place.answered
+        self.usage: Usage = {}
+
+    @property
+    def place(self) -> Place:
+        return Place(self._fence.next_offset, self._fence.epoch, self._fence.next_n, self._answered)
+
+    def take(self, record: Record, kept: Collection[str]) -> str | None:
+        """Pass the record; if it is of a stream in `kept`, return that instead."""
+        stream = _stream_of(record)
+        if stream in kept:
+            return stream
+        if self._fence.accept(record.offset, record.headers):
+            self._count(record)
+        return None
+
+    def _count(self, record: Record) -> None:
+        try:
+            commit = decode_commit(record.value)
+        except DECODING_ERRORS:
+            return  # it changed no row, and has a dead letter
+        if commit.answers is not None:
+            self._answered = max(self._answered, commit.answers.offset + 1)
+        if commit.events and commit.queued_at is not None:
+            read, _ = read_commit(commit)
+            for each in count_usage(read) if read.kind == "execution" else []:
+                if isinstance(each, Add):
+                    self.usage.setdefault((each.key[0], each.key[1]), Counter()).update(each.amounts)
+
+
+async def _record_cut(work: Work, key: tuple[str, int], before: Place, passed: _Passed) -> None:
+    """Durably, and only if nobody was faster."""
+    place = passed.place
+    epoch = (None, None) if place.epoch is None else (place.epoch.offset, place.epoch.nonce)
+    async with batch(work) as connection:
+        await connection.execute("SET LOCAL synchronous_commit = on")
+        moved = await connection.fetchval(
+            "INSERT INTO log_cuts AS c VALUES ($1, $2, $3, $4, $5, $6, $7)"
+            " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset,"
+            " epoch_offset = excluded.epoch_offset, epoch_nonce = excluded.epoch_nonce, next_n = excluded.next_n,"
+            " answered = excluded.answered WHERE c.next_offset = $8 RETURNING true",
+            *key,
+            place.next_offset,
+            *epoch,
+            place.next_n,
+            place.answered,
+            before.next_offset,
+        )
+        if not moved:
+            raise HistoryMissing(f"{key[0]}/{key[1]} was cut by somebody else meanwhile")
+        await _add_usage(connection, passed.usage)
+
+
+async def _add_usage(connection: PooledConnection, usage: Usage) -> None:
+    rows: list[tuple[str, datetime, *tuple[Any, ...]]] = [
+        (workspace, moment_of(hour), *(counts[name] for name in COUNTED)) for (workspace, hour), counts in usage.items()
+    ]
+    grown = ", ".join(f"{name} = u.{name} + excluded.{name}" for name in COUNTED)
+    values = ", ".join(f"${number}" for number in range(1, len(COUNTED) + 3))
+    await connection.executemany(
+        f"INSERT INTO usage_before_cuts AS u (workspace_id, hour, {', '.join(COUNTED)}) VALUES ({values})"  # noqa: S608
+        f" ON CONFLICT (workspace_id, hour) DO UPDATE SET {grown}",
+        rows,
+    )
+
+
+async def _cut_inputs(work: Work, partition: int) -> None:
+    topic = Topic.EXECUTION_COMMANDS
+    low = first = await work.log.first_offset(topic, partition)
+    high = await inputs_answered(work, Topic.EXECUTIONS, partition)
+    before = work.now - INPUTS_KEPT_MS
+    while low < high:  # the first one that is too young
+        middle = (low + high) // 2
+        at = await appended_at(work, topic, partition, middle)
+        if at is not None and at < before:
+            low = middle + 1
+        else:
+            high = middle
+    if low > first:
+        await work.log.delete_before(topic, partition, low)
+        work.count("inputs", low - first)

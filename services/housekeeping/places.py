@@ -1,0 +1,54 @@
+"""Below which offsets nobody reads the log again: not an owner that takes over, not the projector."""
+
+from infra.log.port import Topic
+from services.housekeeping.jobs import Work
+
+LANES = {Topic.EXECUTIONS: "executions", Topic.EVENTS: "aggregates"}
+
+REBUILDING = 0x4C4B464C52454255
+"""The advisory lock of who rebuilds read models (services/projector/rebuild.py): retention stands still meanwhile."""
+
+
+async def commits_read(work: Work, topic: Topic, partition: int) -> int:
+    """All commits below it are in the checkpoint and in all rows.
+
+    What was read here may still be lost with a crash of the database (checkpoints and rows do not wait for the disk):
+    record something durably before acting on it.
+    """
+    return int(
+        await work.pool.fetchval(
+            "SELECT least("
+            "coalesce((SELECT next_offset FROM partition_checkpoints WHERE lane = $1 AND partition = $3), 0),"
+            " coalesce((SELECT min(next_offset) FROM positions WHERE topic = $2 AND partition = $3), 0))",
+            LANES[topic],
+            topic.value,
+            partition,
+        )
+    )
+
+
+async def inputs_answered(work: Work, topic: Topic, partition: int) -> int:
+    """All inputs of the commit topic's lane below it have their answers, in the checkpoint and in all rows."""
+    return int(
+        await work.pool.fetchval(
+            "SELECT least("
+            "coalesce((SELECT answered FROM partition_checkpoints WHERE lane = $1 AND partition = $3), 0),"
+            " coalesce((SELECT min(answered) FROM positions WHERE topic = $2 AND partition = $3), 0))",
+            LANES[topic],
+            topic.value,
+            partition,
+        )
+    )
+
+
+async def appended_at(work: Work, topic: Topic, partition: int, offset: int) -> int | None:
+    """When the log took the first record at or above `offset` (ms since 1970); None: there is none."""
+    if offset >= await work.log.end_offset(topic, partition):
+        return None
+    reader = await work.log.reader()
+    try:
+        reader.seek(topic, partition, max(offset, await work.log.first_offset(topic, partition)))
+        records = await reader.read(max_records=1, timeout=10.0)
+    finally:
+        await reader.close()
+    return records[0].appended_at if records else 0

@@ -1,0 +1,196 @@
+"""Takes away executions that ended long ago, and the payloads of those that ended some time ago.
+
+First the horizons are stored, then whole months are dropped where nothing of them is kept, then rows go in small
+batches. What is open is never touched, however old it is. A rebuild stops it: what is left goes the next time.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from domain.schedule.zones import moment_of
+from infra.postgres.pool import PooledConnection
+from projections.retention import ANYBODY, ended, fade, has_payloads
+from services.housekeeping.jobs import Work
+from services.housekeeping.places import REBUILDING
+
+BATCH: Final = 1_000
+"""Executions of one transaction."""
+MONTH_TABLES: Final = ("executions", "node_executions")
+_LOCK_TIMEOUT: Final = "500ms"
+_WORTH_A_VACUUM: Final = 1_000
+
+Batch = list[tuple[datetime, UUID]]
+"""Keys of executions: queued_at and id."""
+
+
+class RebuildUnderWay(Exception):
+    """Rows are being rebuilt: nothing may be taken away now."""
+
+    code = "rebuild_under_way"
+
+
+@asynccontextmanager
+async def batch(work: Work) -> AsyncIterator[PooledConnection]:
+    """A transaction in which no rebuild goes on. Raises RebuildUnderWay."""
+    async with work.pool.acquire() as connection, connection.transaction():
+        if not await connection.fetchval("SELECT pg_try_advisory_xact_lock_shared($1)", REBUILDING):
+            raise RebuildUnderWay("a rebuild is under way; what is left goes the next time")
+        yield connection
+
+
+async def apply_retention(work: Work) -> None:
+    """Figures: months (dropped), executions, payloads (of executions), firings."""
+    work.figures.update(months=0, executions=0, payloads=0, firings=0)
+    await _store_horizons(work)
+    touched = set[str]()
+    await _drop_months(work)
+    for row in await work.pool.fetch("SELECT workspace_id, ended_before, payloads_before FROM horizons"):
+        if str(row["workspace_id"]) != ANYBODY:
+            touched |= await _take_executions(work, row["workspace_id"], row["ended_before"])
+            touched |= await _take_payloads(work, row["workspace_id"], row["payloads_before"])
+            await _take_firings(work, row["workspace_id"], row["ended_before"])
+    if work.figures["executions"] + work.figures["payloads"] >= _WORTH_A_VACUUM:
+        for month in sorted(touched):
+            for table in MONTH_TABLES:
+                await work.pool.execute(f'VACUUM (ANALYZE) read."{table}_{month}"')
+
+
+async def _store_horizons(work: Work) -> None:
+    """They never go back: what is gone is gone, also where somebody wants to keep things longer from now on."""
+    now = moment_of(work.now)
+    default_days = work.retention_days
+    rows = await work.pool.fetch("SELECT id, retention_days, payload_retention_days FROM workspaces")
+    wanted = [(row["id"], row["retention_days"], row["payload_retention_days"]) for row in rows]
+    horizons = []
+    for workspace, own_days, own_payload_days in [*wanted, (UUID(ANYBODY), None, None)]:
+        days = own_days or default_days
+        payload_days = min(own_payload_days or work.payload_retention_days or days, days)
+        horizons.append((workspace, now - timedelta(days=days), now - timedelta(days=payload_days)))
+    async with batch(work) as connection:
+        await connection.executemany(
+            "INSERT INTO horizons AS h (workspace_id, ended_before, payloads_before) VALUES ($1, $2, $3)"
+            " ON CONFLICT (workspace_id) DO UPDATE SET ended_before = greatest(h.ended_before, excluded.ended_before),"
+            " payloads_before = greatest(h.payloads_before, excluded.payloads_before)",
+            horizons,
+        )
+
+
+async def _drop_months(work: Work) -> None:
+    """Drop the partitions of months of which nothing is kept: cheap, however many rows they have."""
+    oldest_kept = await work.pool.fetchval("SELECT max(ended_before) FROM horizons")
+    names = await work.pool.fetch(
+        "SELECT substr(tablename, 12) AS month FROM pg_tables WHERE schemaname = 'read'"
+        " AND tablename ~ '^executions_[0-9]{4}_[0-9]{2}$' ORDER BY 1"
+    )
+    for month in (row["month"] for row in names):
+        if month < f"{oldest_kept:%Y_%m}" and not await _is_kept(work.pool, month):
+            work.count("months", await _drop_month(work, month))
+
+
+async def _is_kept(connection: Any, month: str) -> bool:
+    """Whether the month has an execution that is open or ended lately enough."""
+    return bool(
+        await connection.fetchval(
+            f'SELECT EXISTS (SELECT FROM read."executions_{month}" e WHERE ({ended("e")}) IS NOT TRUE)'  # noqa: S608
+        )
+    )
+
+
+async def _drop_month(work: Work, month: str) -> int:
+    """Readers wait for it for half a second at most; if they do not let it through, the next run does it."""
+    try:
+        async with batch(work) as connection:
+            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            await connection.execute("LOCK TABLE ONLY read.executions, read.node_executions IN ACCESS EXCLUSIVE MODE")
+            if await _is_kept(connection, month):
+                return 0
+            counted = await connection.fetchval(f'SELECT count(*) FROM read."executions_{month}"')  # noqa: S608
+            for table in MONTH_TABLES:
+                await connection.execute(f'DROP TABLE IF EXISTS read."{table}_{month}"')
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        return 0
+    work.count("executions", counted)
+    return 1
+
+
+async def _take_executions(work: Work, workspace: UUID, before: datetime) -> set[str]:
+    """Delete what ended before; the months that had some of it."""
+
+    async def take(connection: PooledConnection, keys: Batch) -> None:
+        arrays = ([queued_at for queued_at, _ in keys], [key for _, key in keys])
+        gone = "unnest($1::timestamptz[], $2::uuid[]) AS gone(queued_at, id)"
+        await connection.execute(
+            f"DELETE FROM node_executions n USING {gone}"  # noqa: S608
+            " WHERE n.queued_at = gone.queued_at AND n.execution_id = gone.id",
+            *arrays,
+        )
+        await connection.execute(
+            f"DELETE FROM executions e USING {gone} WHERE e.id = gone.id AND e.queued_at = gone.queued_at",  # noqa: S608
+            *arrays,
+        )
+
+    return await _in_batches(work, "executions", workspace, before, "true", take)
+
+
+async def _take_payloads(work: Work, workspace: UUID, before: datetime) -> set[str]:
+    """Take the inputs and outputs of what ended before; the months that had some of it."""
+
+    async def take(connection: PooledConnection, keys: Batch) -> None:
+        arrays = ([queued_at for queued_at, _ in keys], [key for _, key in keys])
+        faded = "unnest($1::timestamptz[], $2::uuid[]) AS faded(queued_at, id)"
+        await connection.execute(
+            f"UPDATE node_executions n SET {fade('node_executions')} FROM {faded}"  # noqa: S608
+            " WHERE n.queued_at = faded.queued_at AND n.execution_id = faded.id",
+            *arrays,
+        )
+        await connection.execute(
+            f"UPDATE executions e SET {fade('executions')} FROM {faded}"  # noqa: S608
+            " WHERE e.id = faded.id AND e.queued_at = faded.queued_at",
+            *arrays,
+        )
+
+    return await _in_batches(work, "payloads", workspace, before, has_payloads("executions", "executions"), take)
+
+
+async def _take_firings(work: Work, workspace: UUID, before: datetime) -> None:
+    async with batch(work) as connection:
+        done = await connection.execute(
+            "DELETE FROM schedule_firings WHERE workspace_id = $1 AND at < $2", workspace, before
+        )
+    work.count("firings", int(done.rpartition(" ")[2]))
+
+
+async def _in_batches(
+    work: Work, figure: str, workspace: UUID, before: datetime, condition: str, take: Any
+) -> set[str]:
+    """`take` the executions of `workspace` that ended `before` and fulfil `condition`, oldest first."""
+    months = set[str]()
+    place: tuple[datetime, UUID] = (moment_of(0), UUID(int=0))
+    while True:
+        began = time.monotonic()
+        async with batch(work) as connection:
+            rows = await connection.fetch(
+                f"SELECT queued_at, id FROM executions WHERE workspace_id = $1 AND queued_at < $2"  # noqa: S608
+                f" AND completed_at < $2 AND (queued_at, id) > ($3, $4) AND {condition}"
+                " ORDER BY queued_at, id LIMIT $5",
+                workspace,
+                before,
+                *place,
+                BATCH,
+            )
+            keys = [(row["queued_at"], row["id"]) for row in rows]
+            if keys:
+                await take(connection, keys)
+        if not keys:
+            return months
+        place = keys[-1]
+        months |= {f"{queued_at:%Y_%m}" for queued_at, _ in keys}
+        work.count(figure, len(keys))
+        await asyncio.sleep(time.monotonic() - began)  # others have half of the time

@@ -1,0 +1,434 @@
+"""What is old goes, what is open or kept stays; rows stay a fold of what is left (R16)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain.schedule.zones import moment_of
+from domain.workflow.events import WorkflowVersionAdded
+from domain.workspace.events import RetentionSet, WorkspaceCreated
+from infra.blobs import PostgresBlobs
+from infra.log.port import Topic
+from infra.postgres.pool import Pool
+from projections.catalog import PROJECTIONS, TABLES
+from projections.retention import HistoryMissing, load_cuts
+from schemas.envelope import EventRecord, partition_of
+from schemas.payloads import BlobCollector
+from schemas.registry import encode_event
+from services.housekeeping.blobs import delete_blobs
+from services.housekeeping.jobs import Work
+from services.housekeeping.log_cut import INPUTS_KEPT_MS, cut_log
+from services.housekeeping.places import REBUILDING
+from services.housekeeping.retention import RebuildUnderWay, apply_retention
+from services.projector import rebuild as rebuilding
+from services.projector.projector import Projector
+from services.projector.rebuild import RebuildRefused, rebuild
+from services.projector.verify import VerifyRefused, verify
+from tests.projections.given import FLOW, SPACE, T0, World, queued, some_id
+from tests.services.projector.conftest import caught_up
+
+DAY = 86_400_000
+HOUR = 3_600_000
+OTHER = some_id("other workspace")
+Project = Callable[[World], Awaitable[None]]
+
+
+@pytest.fixture
+def project(postgres_url: str, pool: Pool) -> Project:
+    """Project all of the log, and say that the owners have checkpointed all of it."""
+
+    async def run(world: World) -> None:
+        stop = asyncio.Event()
+        running = asyncio.create_task(Projector(world.log, postgres_url, now=lambda: T0).run(stop))
+        try:
+            await caught_up(world.log, postgres_url, pool, running)
+        finally:
+            stop.set()
+            await running
+        for lane, topic in (("executions", Topic.EXECUTIONS), ("aggregates", Topic.EVENTS)):
+            for partition in range(world.log.partitions):
+                await checkpoint(pool, lane, partition, await world.log.end_offset(topic, partition))
+
+    return run
+
+
+async def checkpoint(pool: Pool, lane: str, partition: int, offset: int, answered: int = 1_000_000) -> None:
+    await pool.execute(
+        "INSERT INTO partition_checkpoints (lane, partition, owner_offset, owner_nonce, next_offset, answered)"
+        " VALUES ($1, $2, 0, 'x', $3, $4) ON CONFLICT (lane, partition) DO UPDATE SET next_offset = $3, answered = $4",
+        lane,
+        partition,
+        offset,
+        answered,
+    )
+
+
+async def rows(pool: Pool, *names: str) -> dict[str, list[Any]]:
+    """All rows of the read models, as text."""
+    return {
+        name: sorted(str(tuple(row)) for row in await pool.fetch(f"SELECT * FROM read.{name}"))
+        for name in names or TABLES
+    }
+
+
+async def executions(pool: Pool) -> set[str]:
+    return {str(row["id"]) for row in await pool.fetch("SELECT id FROM executions")}
+
+
+def opened(world: World, name: object, at: int = T0) -> str:
+    execution = some_id(name)
+    world.commit(f"execution-{execution}", [queued(at)], queued_at=at, time=at)
+    return execution
+
+
+def at(days: float, world: World, pool: Pool, **settings: Any) -> Work:
+    return Work(pool, world.log, T0 + int(days * DAY), **settings)
+
+
+async def agrees(world: World, pool: Pool) -> None:
+    """The rows are a fold of what is left, by verify and by a rebuild."""
+    report = await verify(world.log, pool)
+    assert report.ok, report.differences
+    before = await rows(pool)
+    await rebuild(world.log, pool, "all")
+    after = await rows(pool)
+    for name in TABLES:
+        assert after[name] == before[name], name
+    for name in ("executions", "node_executions", "usage", "blob_uses"):
+        await rebuild(world.log, pool, name)
+    assert await rows(pool) == before
+    report = await verify(world.log, pool)
+    assert report.ok, report.differences
+
+
+@pytest.fixture
+async def old_and_new(project: Project) -> World:
+    """Executions of 45 days: old ones, some open since then with old ones astride and behind them, new ones."""
+    world = World()
+    world.configure()
+    for number in range(12):
+        world.run_at_once(f"old-{number}", at=T0 + number * HOUR)
+    for number in range(4):
+        opened(world, f"astride-{number}", at=T0 + DAY)
+    for number in range(4):
+        opened(world, f"open-{number}", at=T0 + DAY)
+    for number in range(4):  # they end behind the first commit of the open ones
+        at_ = T0 + DAY
+        stream = f"execution-{some_id(f'astride-{number}')}"
+        world.commit(stream, _end(at_), queued_at=at_, time=at_ + 20)
+    for number in range(6):
+        world.run_in_steps(f"behind-{number}", at=T0 + 2 * DAY, fails=number % 2 == 0)
+    for number in range(6):
+        world.run_in_steps(f"new-{number}", at=T0 + 40 * DAY, fails=number % 2 == 0)
+    await project(world)
+    return world
+
+
+def _end(moment: int) -> list[Any]:
+    from domain.execution.events import ExecutionCompleted, ExecutionStarted, NodeCompleted
+
+    return [
+        ExecutionStarted(started_at=moment + 10),
+        NodeCompleted(node="n0", run=0, outputs={"main": [{"json": {}}]}),
+        ExecutionCompleted(output=[], at=moment + 20),
+    ]
+
+
+async def test_what_ended_long_ago_goes_and_the_rest_can_be_rebuilt(old_and_new: World, pool: Pool) -> None:
+    usage = await rows(pool, "usage_hours")
+    work = at(45, old_and_new, pool)
+    await apply_retention(work)
+    assert (work.figures["executions"], work.figures["payloads"]) == (12 + 4 + 6, 0)
+    kept = {some_id(f"{kind}-{number}") for kind, count in (("open", 4), ("new", 6)) for number in range(count)}
+    assert await executions(pool) == kept
+    assert {str(row[0]) for row in await pool.fetch("SELECT DISTINCT execution_id FROM node_executions")} <= kept
+    await agrees(old_and_new, pool)
+
+    work = at(45, old_and_new, pool)
+    await cut_log(work)
+    assert work.figures["commits"] > 12
+    assert work.figures["pinned"] == 2
+    for partition in range(2):
+        first = await old_and_new.log.first_offset(Topic.EXECUTIONS, partition)
+        (record,) = old_and_new.log.records(Topic.EXECUTIONS, partition, first)[:1]
+        assert f"execution-{some_id('open-')}"[:10] in record.value.decode()
+        assert any(some_id(f"open-{number}") in record.value.decode() for number in range(4))
+    assert await rows(pool, "usage_hours") == usage
+    await agrees(old_and_new, pool)
+    again = at(45, old_and_new, pool)
+    await cut_log(again)
+    assert again.figures["commits"] == 0
+
+
+async def test_work_goes_on_behind_a_cut(old_and_new: World, pool: Pool, project: Project) -> None:
+    await apply_retention(at(45, old_and_new, pool))
+    await cut_log(at(45, old_and_new, pool))
+    for number in range(4):
+        stream, begun = f"execution-{some_id(f'open-{number}')}", T0 + DAY
+        old_and_new.commit(stream, _end(T0 + 46 * DAY), queued_at=begun, time=T0 + 46 * DAY)
+    old_and_new.run_at_once("newest", at=T0 + 46 * DAY)
+    await project(old_and_new)
+    await agrees(old_and_new, pool)
+    assert some_id("open-0") in await executions(pool)  # it ended lately, however long ago it began
+    await apply_retention(at(74, old_and_new, pool))
+    await cut_log(at(74, old_and_new, pool))
+    await agrees(old_and_new, pool)
+    await apply_retention(at(120, old_and_new, pool))
+    work = at(120, old_and_new, pool)
+    await cut_log(work)
+    assert await executions(pool) == set()
+    for partition in range(2):  # the last record stays
+        first = await old_and_new.log.first_offset(Topic.EXECUTIONS, partition)
+        assert await old_and_new.log.end_offset(Topic.EXECUTIONS, partition) == first + 1
+    await agrees(old_and_new, pool)
+
+
+async def test_a_gap_is_refused_and_a_log_that_was_not_cut_yet_is_not(old_and_new: World, pool: Pool) -> None:
+    log = old_and_new.log
+    await apply_retention(at(45, old_and_new, pool))
+    with pytest.raises(ConnectionError):  # it dies between recording a cut and cutting
+        await cut_log(replace(at(45, old_and_new, pool), log=NoCut(log)))
+    (key, cut), *_ = (await load_cuts(pool)).items()
+    assert cut.next_offset > await log.first_offset(Topic(key[0]), key[1]) == 0
+    await agrees(old_and_new, pool)
+    await cut_log(at(45, old_and_new, pool))
+    assert await log.first_offset(Topic(key[0]), key[1]) == cut.next_offset
+    await agrees(old_and_new, pool)
+
+    before = await rows(pool)
+    await log.delete_before(Topic(key[0]), key[1], cut.next_offset + 1)
+    with pytest.raises(RebuildRefused, match="history is missing; the live rows stay"):
+        await rebuild(log, pool, "all")
+    with pytest.raises(VerifyRefused, match="not by retention"):
+        await verify(log, pool)
+    work = at(90, old_and_new, pool)
+    await cut_log(work)
+    assert len(work.figures["refused"]) == 1
+    assert await rows(pool) == before
+    await rebuild(log, pool, "workflows")  # the other topic has no gap
+
+
+class NoCut:
+    """A log of which nothing can be deleted now."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def delete_before(self, *_: Any) -> None:
+        raise ConnectionError("away")
+
+
+async def test_read_models_do_not_begin_on_a_cut_log_that_nobody_knows(
+    old_and_new: World, pool: Pool, postgres_url: str
+) -> None:
+    await old_and_new.log.delete_before(Topic.EXECUTIONS, 0, 5)
+    await pool.execute("DROP SCHEMA read CASCADE")
+    with pytest.raises(HistoryMissing, match="restore it"):
+        await Projector(old_and_new.log, postgres_url).run(asyncio.Event())
+
+
+async def test_another_version_is_rebuilt_behind_a_cut(old_and_new: World, pool: Pool, postgres_url: str) -> None:
+    await apply_retention(at(45, old_and_new, pool))
+    await cut_log(at(45, old_and_new, pool))
+    before = await rows(pool)
+    await pool.execute("UPDATE read.projections SET version = 0 WHERE name IN ('usage', 'node_executions')")
+    await pool.execute("DELETE FROM read.positions WHERE projection = 'usage'")
+    await pool.execute("DELETE FROM read.projections WHERE name = 'usage'; DROP TABLE read.usage_hours")
+    stop = asyncio.Event()
+    running = asyncio.create_task(Projector(old_and_new.log, postgres_url, now=lambda: T0).run(stop))
+    try:
+        async with asyncio.timeout(40):
+            while await pool.fetchval("SELECT count(*) FROM projections WHERE version > 0") != len(PROJECTIONS):
+                await asyncio.sleep(0.05)
+        await caught_up(old_and_new.log, postgres_url, pool, running)
+    finally:
+        stop.set()
+        await running
+    assert await rows(pool) == before
+
+
+async def test_payloads_go_before_the_facts(old_and_new: World, pool: Pool) -> None:
+    work = at(10, old_and_new, pool, payload_retention_days=5)
+    await apply_retention(work)
+    assert (work.figures["executions"], work.figures["payloads"]) == (0, 22)
+    told = await pool.fetchrow("SELECT * FROM executions WHERE id = $1", some_id("behind-0"))
+    assert told is not None
+    assert (told["status"], told["input"], told["output"]) == ("failed", None, None)
+    assert told["error"] is not None
+    assert await pool.fetchval("SELECT input IS NOT NULL FROM executions WHERE id = $1", some_id("open-0"))
+    assert await pool.fetchval("SELECT count(*) FROM node_executions WHERE output IS NOT NULL AND queued_at < $1",
+                               moment_of(T0 + 3 * DAY)) == 0  # fmt: skip
+    await agrees(old_and_new, pool)
+    await pool.execute("UPDATE read.executions SET output = '[1]' WHERE id = $1", some_id("behind-1"))
+    await pool.execute("UPDATE read.executions SET input = NULL WHERE id = $1", some_id("open-1"))
+    await pool.execute("UPDATE read.executions SET error = NULL WHERE id = $1", some_id("behind-2"))
+    assert (await verify(old_and_new.log, pool)).found == {"wrong_row": 3}
+
+
+async def test_workspaces_keep_for_as_long_as_they_say(pool: Pool, project: Project) -> None:
+    world = World()
+    world.configure()
+    world.commit(f"workspace-{OTHER}", [WorkspaceCreated("Other", T0)], workspace=OTHER)
+    world.commit(f"workspace-{OTHER}", [RetentionSet(T0, 90, 10)], workspace=OTHER)
+    for name, space in (("mine", SPACE), ("theirs", OTHER)):
+        moment = T0
+        world.commit(f"execution-{some_id(name)}", [queued(T0), *_end(T0)], queued_at=T0, time=moment, workspace=space)
+    await project(world)
+    await apply_retention(at(45, world, pool))
+    assert await executions(pool) == {some_id("theirs")}
+    assert await pool.fetchval("SELECT input IS NULL FROM executions")
+    await cut_log(at(45, world, pool))
+    kept = partition_of(f"execution-{some_id('theirs')}", 2)
+    assert await world.log.first_offset(Topic.EXECUTIONS, kept) <= 2
+    await agrees(world, pool)
+    await apply_retention(at(91, world, pool))
+    assert await executions(pool) == set()
+    # To keep things longer from now on brings nothing back, and horizons never go back.
+    world.commit(f"workspace-{OTHER}", [RetentionSet(T0, 3_000, None)], workspace=OTHER)
+    await project(world)
+    await apply_retention(at(92, world, pool))
+    await agrees(world, pool)
+
+
+async def test_months_of_which_nothing_is_kept_are_dropped(old_and_new: World, pool: Pool, project: Project) -> None:
+    months = "SELECT count(*) FROM pg_tables WHERE schemaname = 'read' AND tablename ~ '_20[0-9]{2}_[0-9]{2}$'"
+    before = await pool.fetchval(months)
+    work = at(100, old_and_new, pool)
+    await apply_retention(work)
+    # November has the open ones; those of 40 days later lie in December.
+    assert (work.figures["months"], work.figures["executions"]) == (1, 12 + 4 + 6 + 6)
+    assert await pool.fetchval(months) == before - 2
+    await agrees(old_and_new, pool)
+    late, now = T0 + 41 * DAY, T0 + 99 * DAY  # something of that month after all
+    old_and_new.commit(f"execution-{some_id('late')}", [queued(late), *_end(now)], queued_at=late, time=now)
+    await project(old_and_new)
+    assert some_id("late") in await executions(pool)
+    await agrees(old_and_new, pool)
+
+
+async def test_owners_and_projector_are_waited_for(old_and_new: World, pool: Pool) -> None:
+    await apply_retention(at(45, old_and_new, pool))
+    await pool.execute("DELETE FROM partition_checkpoints WHERE partition = 0")
+    await checkpoint(pool, "executions", 1, 3)
+    work = at(45, old_and_new, pool)
+    await cut_log(work)
+    assert await old_and_new.log.first_offset(Topic.EXECUTIONS, 0) == 0
+    assert await old_and_new.log.first_offset(Topic.EXECUTIONS, 1) == 3
+    await pool.execute("UPDATE positions SET next_offset = 4 WHERE projection = 'usage' AND partition = 1")
+    await checkpoint(pool, "executions", 1, 100)
+    await cut_log(at(45, old_and_new, pool))
+    assert await old_and_new.log.first_offset(Topic.EXECUTIONS, 1) == 4
+
+
+async def test_commits_of_the_last_day_stay(old_and_new: World, pool: Pool) -> None:
+    await apply_retention(at(45, old_and_new, pool))
+    work = at(0.9, old_and_new, pool)  # all records came at T0
+    await cut_log(work)
+    assert work.figures == {"commits": 0, "inputs": 0, "pinned": 0}
+
+
+async def test_answered_inputs_go_two_days_later(pool: Pool, project: Project) -> None:
+    from infra.log.memory import MemoryLog
+    from infra.log.port import NewRecord
+
+    now = T0
+    world = World(log=MemoryLog(2, clock=lambda: now))
+    world.configure()
+    await project(world)
+    for number in range(20):
+        now = T0 + number * HOUR
+        world.log.append(Topic.EXECUTION_COMMANDS, 0, [NewRecord(b"x")])
+    await pool.execute("UPDATE positions SET answered = 15 WHERE partition = 0")
+    await checkpoint(pool, "executions", 0, 0, answered=12)
+    work = Work(pool, world.log, T0 + INPUTS_KEPT_MS + 7 * HOUR)
+    await cut_log(work)
+    assert await world.log.first_offset(Topic.EXECUTION_COMMANDS, 0) == 7
+    work = Work(pool, world.log, T0 + 90 * DAY)
+    await cut_log(work)
+    assert await world.log.first_offset(Topic.EXECUTION_COMMANDS, 0) == 12
+    assert work.figures["inputs"] == 5
+
+
+async def test_a_rebuild_and_retention_keep_out_of_each_others_way(
+    old_and_new: World, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "_LOCK_SECONDS", 0.2)
+    assert REBUILDING == rebuilding._REBUILDING
+    before = await rows(pool)
+    async with pool.acquire() as other:
+        await other.execute("SELECT pg_advisory_lock($1)", REBUILDING)
+        for job in (apply_retention, cut_log, delete_blobs):
+            with pytest.raises(RebuildUnderWay):
+                await job(at(45, old_and_new, pool))
+        await other.execute("SELECT pg_advisory_unlock($1)", REBUILDING)
+        assert await rows(pool) == before
+        await other.execute("SELECT pg_advisory_lock_shared($1)", REBUILDING)
+        with pytest.raises(RebuildRefused, match="retention"):
+            await rebuild(old_and_new.log, pool, "all")
+        await other.execute("SELECT pg_advisory_unlock_shared($1)", REBUILDING)
+
+
+async def test_large_values_go_with_the_last_execution_that_names_them(pool: Pool, project: Project) -> None:
+    world = World()
+    world.configure()
+    names = ("gone", "kept", "both", "open", "young", "document", "letter", "nothing")
+    contents = {name: msgspec.json.encode([{"json": {"name": name, "x": "y" * 70_000}}]) for name in names}
+    collector = BlobCollector(SPACE)
+    ids = {name: collector(content) for name, content in contents.items()}
+    store = PostgresBlobs(pool)
+    await store.put_many(SPACE, collector.blobs)
+    await pool.execute("UPDATE blobs SET stored_at = now() - interval '40 days' WHERE id <> $1", ids["young"])
+
+    def run(name: str, moment: int, *blobs: str, ends: bool = True) -> None:
+        begin = encode_event(queued(moment))
+        extra = [
+            EventRecord(
+                "execution.attempt_concluded",
+                msgspec.Raw(b'{"node":"n1","run":0,"attempt":1,"late":false}'),
+                blobs={"results": ids[blob]},
+            )
+            for blob in blobs
+        ]
+        end = [encode_event(each) for each in _end(moment)] if ends else []
+        world.commit(f"execution-{some_id(name)}", [begin, *extra, *end], queued_at=moment, time=moment)
+
+    run("a", T0, "gone", "both", "young")
+    run("b", T0, "open", ends=False)
+    run("c", T0 + 40 * DAY, "kept", "both")
+    added = encode_event(WorkflowVersionAdded(version=2, name="Flow", document={"name": "x"}, at=T0))
+    data = msgspec.json.decode(added.data)
+    del data["document"]
+    whole = EventRecord(added.type, msgspec.Raw(msgspec.json.encode(data)), added.v, {"document": ids["document"]})
+    world.commit(f"workflow-{FLOW}", [whole])
+    from domain.dead_letter.events import LetterRecorded
+
+    world.commit(
+        f"letter-{some_id('letter')}",
+        [
+            LetterRecorded(
+                "linkflow.execution-commands", 0, 7, "malformed_record", "no", T0, outside={"items": ids["letter"]}
+            )
+        ],
+    )
+    await project(world)
+    for job in (apply_retention, cut_log, delete_blobs):
+        await job(at(45, world, pool))
+    left = {str(row["id"]) for row in await pool.fetch("SELECT id FROM blobs")}
+    assert {name for name in names if ids[name] in left} == {"kept", "both", "open", "young", "document", "letter"}
+    await agrees(world, pool)
+
+    await pool.execute("UPDATE blobs SET stored_at = now() - interval '40 days'")
+    await checkpoint(pool, "executions", 0, 1)  # an owner that takes over reads what lies behind it
+    await checkpoint(pool, "executions", 1, 1)
+    work = at(45, world, pool)
+    work.figures.clear()
+    await pool.execute("UPDATE blobs SET stored_at = $1", moment_of(T0 - 100))
+    await delete_blobs(work)
+    assert work.figures["blobs"] == 0
