@@ -53,6 +53,13 @@ _HORIZON = (
 FADED_COLUMNS: Final = {"executions": ("input", "output", "response"), "node_executions": ("output", "logs")}
 """What goes with the payloads: users' data. What happened, when, and errors stay."""
 
+AGED_TABLES: Final = {
+    "schedule_firings": ("at", "true"),
+    "webhook_deliveries": ("received_at", "x.status <> 'held'"),
+    "event_deliveries": ("created_at", "x.ended_at IS NOT NULL"),
+}
+"""Rows of other tables that go with the executions of their time: the column that says when, and which may go."""
+
 
 class Horizon(msgspec.Struct, frozen=True):
     """Executions that ended before these times may be gone; may be without their payloads."""
@@ -146,7 +153,10 @@ def expire(executions: str, others: Sequence[str], schema: str) -> list[str]:
     if "blob_uses" in others:
         own = f"{schema}.blob_uses"
         statements.append(f"DELETE FROM {own} x WHERE {old} AND NOT EXISTS ({kept} AND ({faded('e')}) IS NOT TRUE)")
-    if "schedule_firings" in others:
-        before = _HORIZON.format(column="ended_before", row="x")
-        statements.append(f"DELETE FROM {schema}.schedule_firings x WHERE x.at < {before}")
+    before = _HORIZON.format(column="ended_before", row="x")
+    statements += [
+        f"DELETE FROM {schema}.{table} x WHERE {condition} AND x.{at} < {before}"
+        for table, (at, condition) in AGED_TABLES.items()
+        if table in others
+    ]
     return statements

@@ -19,6 +19,7 @@ _INPUTS: Final = {Topic.EXECUTIONS: Topic.EXECUTION_COMMANDS, Topic.EVENTS: Topi
 _OTHERS = (
     "SELECT document->>'$blob' FROM workflow_versions WHERE document::text LIKE '{\"$blob\"%'"
     " UNION ALL SELECT body->>'$blob' FROM dead_letters WHERE body::text LIKE '{\"$blob\"%'"
+    " UNION ALL SELECT payload->>'$blob' FROM webhook_deliveries WHERE payload::text LIKE '{\"$blob\"%'"
     " UNION ALL SELECT named.value FROM dead_letters, json_each_text(outside) AS named WHERE status <> 'discarded'"
 )
 

@@ -1,4 +1,4 @@
-"""Below which offsets nobody reads the log again: not an owner that takes over, not the projector."""
+"""Below which offsets nobody reads the log again: not an owner that takes over, not the projector, not a follower."""
 
 from infra.log.port import Topic
 from services.housekeeping.jobs import Work
@@ -10,7 +10,7 @@ REBUILDING = 0x4C4B464C52454255
 
 
 async def commits_read(work: Work, topic: Topic, partition: int) -> int:
-    """All commits below it are in the checkpoint and in all rows.
+    """All commits below it are in the checkpoint and in all rows, and followers are past them.
 
     What was read here may still be lost with a crash of the database (checkpoints and rows do not wait for the disk):
     record something durably before acting on it.
@@ -19,7 +19,8 @@ async def commits_read(work: Work, topic: Topic, partition: int) -> int:
         await work.pool.fetchval(
             "SELECT least("
             "coalesce((SELECT next_offset FROM partition_checkpoints WHERE lane = $1 AND partition = $3), 0),"
-            " coalesce((SELECT min(next_offset) FROM positions WHERE topic = $2 AND partition = $3), 0))",
+            " coalesce((SELECT min(next_offset) FROM positions WHERE topic = $2 AND partition = $3), 0),"
+            " (SELECT min(next_offset) FROM log_followers WHERE topic = $2 AND partition = $3))",  # null where none is
             LANES[topic],
             topic.value,
             partition,

@@ -16,7 +16,7 @@ import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.postgres.pool import PooledConnection
-from projections.retention import ANYBODY, ended, fade, has_payloads
+from projections.retention import AGED_TABLES, ANYBODY, ended, fade, has_payloads
 from services.housekeeping.jobs import Work
 from services.housekeeping.places import REBUILDING
 
@@ -46,8 +46,8 @@ async def batch(work: Work) -> AsyncIterator[PooledConnection]:
 
 
 async def apply_retention(work: Work) -> None:
-    """Figures: months (dropped), executions, payloads (of executions), firings."""
-    work.figures.update(months=0, executions=0, payloads=0, firings=0)
+    """Figures: months (dropped), executions, payloads (of executions), and rows of the other tables that age."""
+    work.figures.update(months=0, executions=0, payloads=0, **dict.fromkeys(AGED_TABLES, 0))
     await _store_horizons(work)
     touched = set[str]()
     await _drop_months(work)
@@ -55,7 +55,7 @@ async def apply_retention(work: Work) -> None:
         if str(row["workspace_id"]) != ANYBODY:
             touched |= await _take_executions(work, row["workspace_id"], row["ended_before"])
             touched |= await _take_payloads(work, row["workspace_id"], row["payloads_before"])
-            await _take_firings(work, row["workspace_id"], row["ended_before"])
+            await _take_aged(work, row["workspace_id"], row["ended_before"])
     if work.figures["executions"] + work.figures["payloads"] >= _WORTH_A_VACUUM:
         for month in sorted(touched):
             for table in MONTH_TABLES:
@@ -159,12 +159,21 @@ async def _take_payloads(work: Work, workspace: UUID, before: datetime) -> set[s
     return await _in_batches(work, "payloads", workspace, before, has_payloads("executions", "executions"), take)
 
 
-async def _take_firings(work: Work, workspace: UUID, before: datetime) -> None:
-    async with batch(work) as connection:
-        done = await connection.execute(
-            "DELETE FROM schedule_firings WHERE workspace_id = $1 AND at < $2", workspace, before
-        )
-    work.count("firings", int(done.rpartition(" ")[2]))
+async def _take_aged(work: Work, workspace: UUID, before: datetime) -> None:
+    for table, (at, condition) in AGED_TABLES.items():
+        while True:
+            async with batch(work) as connection:
+                done = await connection.execute(
+                    f"DELETE FROM {table} WHERE id IN (SELECT x.id FROM {table} x"  # noqa: S608
+                    f" WHERE x.workspace_id = $1 AND x.{at} < $2 AND {condition} LIMIT $3)",
+                    workspace,
+                    before,
+                    BATCH,
+                )
+            count = int(done.rpartition(" ")[2])
+            work.count(table, count)
+            if count < BATCH:
+                break
 
 
 async def _in_batches(

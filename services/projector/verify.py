@@ -163,8 +163,8 @@ class _Verification:
         for partition in self._partitions(Topic.EVENTS):
             await self._fold(Topic.EVENTS, partition, history.fold)
         for name, (keys, columns) in _AGGREGATES.items():
-            may_be_gone = self._retention.firing_may_be_gone if name == "schedule_firings" else _never
-            await self._compare(name, columns, keys, history.tables[name], lambda _: True, may_be_gone)
+            excuse = self._retention.excuse(name)
+            await self._compare(name, columns, keys, history.tables[name], lambda _: True, excuse)
 
     async def executions(self) -> None:
         count = self._log.partitions

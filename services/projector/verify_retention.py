@@ -12,6 +12,11 @@ MayBeGone: TypeAlias = Callable[[tuple[Any, ...], Row], bool]
 FADED = {"executions": ("input", "output", "response"), "node_executions": ("output", "logs")}
 """Columns that a row may have lost with its payloads."""
 
+_AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
+    "schedule_firings": ("at", lambda _: True),
+    "webhook_deliveries": ("received_at", lambda row: row["status"] != "held"),
+    "event_deliveries": ("created_at", lambda row: row["ended_at"] is not None),
+}
 _ANYBODY = "00000000-0000-0000-0000-000000000000"
 _NEVER = -1
 
@@ -39,8 +44,13 @@ class Retention:
     def is_faded(self, workspace: str, ended_at: int) -> bool:
         return ended_at < _of(self._payloads, workspace)
 
-    def firing_may_be_gone(self, _key: tuple[Any, ...], row: Row) -> bool:
-        return self.is_over(row["workspace_id"], row["at"])
+    def excuse(self, table: str) -> MayBeGone:
+        """For tables other than those of executions."""
+        rule = _AGED.get(table)
+        if rule is None:
+            return lambda _key, _row: False
+        at, may_go = rule
+        return lambda _key, row: may_go(row) and self.is_over(row["workspace_id"], row[at])
 
 
 class Expected:
