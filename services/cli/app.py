@@ -9,6 +9,7 @@ from services.cli import (
     administration,
     credentials,
     dead_letters,
+    deliveries,
     executions,
     feed,
     keys,
@@ -37,6 +38,7 @@ app.add_typer(schedules.app, name="schedules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(admin.app, name="admin")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(credentials.app, name="credentials")
