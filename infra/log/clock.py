@@ -25,6 +25,11 @@ class LogClock:
         self._differences: deque[int] = deque(maxlen=_KEPT)
         self._ahead_of_elapsed: int | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether a fresh record was seen; before that this is a host's clock, which may be hours off."""
+        return self._ahead_of_elapsed is not None
+
     def saw(self, appended_at: int) -> None:
         """A record was read as soon as it was there; the log took it at `appended_at`."""
         self._differences.append(appended_at - _elapsed_ms())

@@ -105,8 +105,8 @@ def _parent(event: ExecutionQueued) -> str | None:
 
 def _delivery(commit: Commit, event: ExecutionQueued) -> str | None:
     """The delivery that it comes from: one of an inbox, or it was one itself, of an endpoint that has no inbox."""
-    if event.origin is not None:
-        return event.origin.ref if event.origin.kind == "delivery" else None
+    if event.origin is not None:  # other deliveries go out, for a subscription
+        return event.origin.ref if event.origin.stream.startswith("inbox-") else None
     return commit.id if event.trigger_type == "webhook" and commit.actor.startswith("webhook:") else None
 
 

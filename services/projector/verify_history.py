@@ -369,7 +369,7 @@ def _parent(origin: Row | None) -> str | None:
 def _delivery(commit: Row, data: Row) -> str | None:
     origin: Row | None = data.get("origin")
     if origin is not None:
-        return origin["ref"] if origin["kind"] == "delivery" else None
+        return origin["ref"] if origin["stream"].startswith("inbox-") else None
     direct = data["trigger_type"] == "webhook" and commit.get("actor", "").startswith("webhook:")
     return commit["stream"].partition("-")[2] if direct else None
 

@@ -21,6 +21,7 @@ SEND_AT_ONCE = 200
 SEND_BYTES = MAX_APPEND_BYTES // 2
 LATE_MS = STALE_AFTER_MS // 2
 """An append that took longer may be refused as stale where it is decided: the commands in it are sent once more."""
+CLOCK_SECONDS = 0.05
 
 _log = get_logger("worker.outbox")
 
@@ -106,6 +107,8 @@ class Outbox:
 
     async def _send_all(self, around: Sending) -> None:
         while self._pending:
+            while not around.log_clock.known:  # what is dated by a wrong clock would be refused as stale, and be lost
+                await asyncio.sleep(CLOCK_SECONDS)
             by_place: dict[tuple[Topic, int], list[_Pending]] = {}
             for each in self._next():
                 topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS

@@ -192,6 +192,7 @@ class World:
             ("begun", "", {"origin": origin}),
             ("direct", "webhook:endpoint-1", {}),
             ("asked", "key:1", {}),
+            ("told", "", {"origin": Origin(kind="delivery", stream="subscription-1", ref="3")}),
         ):
             start = msgspec.structs.replace(queued(T0), **fields)
             self.commit(f"execution-{some_id(name)}", [start], queued_at=T0, actor=actor)

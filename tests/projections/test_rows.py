@@ -179,6 +179,7 @@ def test_deliveries_say_what_became_of_them() -> None:
     of = {row["id"]: row["delivery_id"] for row in tables.all_rows("executions")}
     assert of == {
         some_id("begun"): some_id("first"), some_id("direct"): some_id("direct"), some_id("asked"): None,
+        some_id("told"): None,
     }  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 """The outbox: what a commit wants sent is sent until the log has it, in time."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 
 from infra.log.port import NewRecord, Topic
 from schemas.envelope import SentCommand, decode_command
-from services.worker.outbox import LATE_MS, Outbox
+from services.worker.outbox import CLOCK_SECONDS, LATE_MS, Outbox
 from services.worker.remembered import STALE_AFTER_MS
 from tests.support.workers import until
 
@@ -15,6 +16,7 @@ class SlowLog:
     """A log whose appends take the given times (ms); it is its own clock and writer."""
 
     partitions = 2
+    known = True
 
     def __init__(self, *times: int) -> None:
         self.log = self.log_clock = self
@@ -52,3 +54,17 @@ async def test_what_landed_so_late_that_it_may_have_been_refused_is_sent_again()
 
 async def test_what_landed_in_time_is_sent_once() -> None:
     assert await sent(SlowLog(LATE_MS)) == [0]
+
+
+async def test_nothing_is_dated_before_the_time_of_the_log_is_known() -> None:
+    log = SlowLog(5)
+    log.known = False
+    outbox = Outbox()
+    outbox.add(SentCommand("c1", "execution.start", "execution-1", msgspec.Raw(b"{}")), "w", "", None)
+    log.time = -7_200_000  # a host whose clock is two hours off
+    outbox.start(log, {})  # type: ignore[arg-type]
+    await asyncio.sleep(3 * CLOCK_SECONDS)
+    assert log.made == []
+    log.time, log.known = 1_000, True
+    await until(lambda: not outbox.pending(), 5, "it is never sent")
+    assert log.made == [1_000]
