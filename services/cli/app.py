@@ -17,6 +17,7 @@ from services.cli import (
     readmodels,
     running,
     schedules,
+    subscriptions,
     workflows,
     workspaces,
 )
@@ -35,6 +36,7 @@ for module in (running, administration, feed, readmodels):
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(executions.app, name="executions")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(keys.app, name="keys")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(dead_letters.app, name="dead-letters")
