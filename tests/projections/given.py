@@ -39,6 +39,21 @@ from domain.inbox.events import (
     InboxCleared,
 )
 from domain.inbox.gates import Dedup, Delivery, Gates
+from domain.subscription.commands import Notice
+from domain.subscription.definition import Definition, EmailChannel, WebhookChannel
+from domain.subscription.events import (
+    DeliveryDropped,
+    DeliveryEnded,
+    DeliveryQueued,
+    DeliveryRequeued,
+    DeliveryStarted,
+    SubscriptionChanged,
+    SubscriptionCreated,
+    SubscriptionDeleted,
+    SubscriptionDisabled,
+    SubscriptionPaused,
+    SubscriptionResumed,
+)
 from domain.workflow.events import WebhookBinding, WorkflowActivated, WorkflowCreated
 from domain.workspace.events import ApiKeyAdded, WorkspaceCreated
 from infra.log.memory import MemoryLog
@@ -101,11 +116,17 @@ class Owner:
             records,
             **fields,
         )
-        self.append(encode(commit))
+        self.append(encode(commit), commit.workspace, stream)
 
-    def append(self, value: bytes) -> None:
+    def append(self, value: bytes, workspace: str = "", stream: str = "") -> None:
         assert self.epoch is not None
-        headers = (("k", KIND_COMMIT), ("e", self.epoch.header()), ("n", str(self.n).encode()))
+        headers = (
+            ("k", KIND_COMMIT),
+            ("e", self.epoch.header()),
+            ("n", str(self.n).encode()),
+            ("w", workspace.encode()),
+            ("s", stream.encode()),
+        )
         self.log.append(self.topic, self.partition, [NewRecord(value, headers)])
         self.n += 1
 
@@ -145,6 +166,7 @@ class World:
 
         self.keep_credentials()
         self.keep_deliveries()
+        self.keep_subscriptions()
 
     def keep_credentials(self) -> None:
         """One with everything that can happen to it, one that was deleted."""
@@ -167,6 +189,36 @@ class World:
         gone = f"credential-{some_id('gone')}"
         self.commit(gone, [CredentialCreated("http_bearer", "Gone", {}, {"token": "1.aa.t"}, T0)])
         self.commit(gone, [CredentialDeleted(T0 + 1)])
+
+    def subscribe(self, name: object, *patterns: str, workflow: str = "") -> str:
+        """A webhook's subscription; returns its id."""
+        subscription = some_id(name)
+        channel = WebhookChannel("https://x.example/in", some_id("signs"))
+        asked = Definition(f"{name}\0", list(patterns), channel, workflow_id=workflow)
+        self.commit(f"subscription-{subscription}", [SubscriptionCreated(asked, T0, "fp")])
+        return subscription
+
+    def keep_subscriptions(self) -> None:
+        """All that can happen to one, and to its deliveries."""
+        subscription = self.subscribe("telling", "workflow.archived")
+        stream = f"subscription-{subscription}"
+        changed = Definition("Mail", ["workflow.archived"], EmailChannel(["a@x.example"], some_id("smtp")), "to me")
+        notice = Notice(some_id("event"), "workflow.archived", T0, SPACE, {"text": "é\u0000", "list": [1, None]}, "c")
+        first, second, third = (some_id(f"delivery {number}") for number in range(3))
+        self.commit(stream, [SubscriptionChanged(changed, T0 + 1), SubscriptionPaused(T0 + 2, "lunch\0")])
+        self.commit(stream, [SubscriptionResumed(T0 + 3)])
+        self.commit(stream, [DeliveryQueued(first, notice, T0 + 4, "linkflow.events/0", 7, 1)])
+        self.commit(stream, [DeliveryStarted(first, some_id("run 1"), T0 + 5), DeliveryQueued(second, notice, T0 + 5)])
+        failed = DeliveryEnded(first, some_id("run 1"), "failed", T0 + 6, "http_status", "no\0", 503, 1, T0 + 6)
+        self.commit(stream, [failed, DeliveryDropped(second, T0 + 6, "too_many_waiting")])
+        self.commit(stream, [SubscriptionDisabled("Mail", "email", T0 + 7, "failures", 1, T0 + 6, "c", "m")])
+        self.commit(stream, [SubscriptionResumed(T0 + 8), DeliveryRequeued(first, notice, some_id("again"), T0 + 8)])
+        self.commit(stream, [DeliveryStarted(first, some_id("run 2"), T0 + 9)])
+        self.commit(stream, [DeliveryEnded(first, some_id("run 2"), "delivered", T0 + 10, response_status=200)])
+        self.commit(stream, [DeliveryQueued(third, notice, T0 + 11, test=True)])
+        gone = f"subscription-{self.subscribe('gone', 'workflow.archived')}"
+        self.commit(gone, [SubscriptionDisabled("Gone", "webhook", T0 + 1, "gone", 1, T0 + 1)])
+        self.commit(gone, [SubscriptionDeleted(T0 + 2)])
 
     def keep_deliveries(self) -> None:
         """All that an inbox can say; one that was refused comes again and is taken."""
