@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from domain.dead_letter.commands import RedriveLetter
 from domain.execution.commands import CancelExecution, GiveVerdict, StartExecution
 from domain.workspace.commands import AddApiKey, CreateWorkspace
 from infra.log.port import LogError, LogUnavailable, NewRecord, Topic, Writer
@@ -19,10 +21,14 @@ from schemas.payloads import BlobCollector
 from tests.simulation.clocks import simulated_wall_ms
 from tests.simulation.log import SimLog
 from tests.simulation.stores import SimBlobs
-from tests.simulation.workload import Wish, Workload, workflow_id
+from tests.simulation.workload import Bad, Wish, Workload, workflow_id
 from tests.support.workers import WORKSPACE
+from tests.torture.marks import MARK
 
 ANSWER_SECONDS = 10.0
+REVIEWED_SECONDS = 3_000.0
+UNSURE_SECONDS = 120.0
+"""So long after a failed append a letter is looked for."""
 COMMIT_TOPICS = (Topic.EVENTS, Topic.EXECUTIONS)
 
 
@@ -63,7 +69,7 @@ class Client:
 
     async def run(self) -> None:
         load = self._load
-        self.left = sum(len(wish.asks) for wish in load.wishes) + len(load.api_keys) + 1
+        self.left = sum(len(wish.asks) for wish in load.wishes) + len(load.api_keys) + len(load.bad) + 1
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._judge())
@@ -72,6 +78,8 @@ class Client:
                 key_hash = hashlib.sha256(str(number).encode()).hexdigest()
                 add = AddApiKey(key_id=f"key-{number}", key_hash=key_hash, prefix="lf", name="key", at=number)
                 group.create_task(self._aggregate(at, add))
+            for number, bad in enumerate(load.bad):
+                group.create_task(self._put_bad(number, bad))
             for wish in load.wishes:
                 for at, fingerprint in wish.asks:
                     group.create_task(self._ask(wish, at, fingerprint))
@@ -129,6 +137,62 @@ class Client:
     async def _cancel(self, wish: Wish, at: float) -> None:
         await asyncio.sleep(at)
         await self._try(f"execution-{wish.execution_id}", CancelExecution(reason="no more"))
+
+    # --- bad inputs ---------------------------------------------------------------------------------------------------
+
+    async def _put_bad(self, number: int, bad: Bad) -> None:
+        """Append it, once; an operator who finds the letter puts what is missing in place, and may send it again."""
+        await asyncio.sleep(bad.at)
+        await (self._bury(number, bad) if bad.execution_id else self._put_garbage(number))
+        self.left -= 1
+
+    async def _put_garbage(self, number: int) -> None:
+        topic = self._random.choice((Topic.COMMANDS, Topic.EXECUTION_COMMANDS))
+        record = NewRecord(f"{{{MARK}{number}".encode(), (("k", KIND_COMMAND),))
+        with suppress(LogError, TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._append(topic, self._random.randrange(self._log.partitions), [record])
+
+    async def _bury(self, number: int, bad: Bad) -> None:
+        stream = f"execution-{bad.execution_id}"
+        made = simulated_wall_ms()
+        start = StartExecution(
+            execution_id=bad.execution_id,
+            workflow_id=workflow_id(bad.workflow),
+            workflow_version=1,
+            trigger_node="start",
+            trigger_type="manual",
+            items=[{"json": {"n": number}}],
+            queued_at=made,
+            fingerprint="bad",
+        )
+        spill = BlobCollector(WORKSPACE)
+        record = registry.command_record(
+            start, id=f"{MARK}{number}", stream=stream, workspace=WORKSPACE, made=made, spill=spill, over=0
+        )
+        place = partition_of(stream, self._log.partitions)
+        landed = True
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._append(Topic.EXECUTION_COMMANDS, place, [NewRecord(encode(record), (("k", KIND_COMMAND),))])
+        except (LogError, TimeoutError):
+            landed = False
+        deadline = asyncio.get_running_loop().time() + (REVIEWED_SECONDS if landed else UNSURE_SECONDS)
+        while (letter := self._letter(stream)) is None:
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(1.0)
+        while True:
+            with suppress(LogError):
+                await self._store(spill.blobs)
+                break
+            await asyncio.sleep(0.5)
+        if bad.redriven:
+            await self._try(f"letter-{letter}", RedriveLetter(simulated_wall_ms(), "operator"))
+
+    def _letter(self, stream: str) -> str | None:
+        """The id of the dead letter of what was for this stream."""
+        return next((row["id"] for row in self._tables.all_rows("dead_letters") if row["stream"] == stream), None)
 
     async def _judge(self) -> None:
         """A person looks now and then for unsafe attempts that nobody knows about, and says what became of them."""

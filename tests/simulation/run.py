@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.log.memory import MemoryLog
-from infra.log.port import LogError, Topic
+from infra.log.port import LogError, Record, Topic
 from projections.memory import MemoryTables
 from tests.simulation.checkers.effects import EffectsChecker
 from tests.simulation.checkers.families import check_families, unanswered
 from tests.simulation.checkers.ledger import Ledger
+from tests.simulation.checkers.letters import check_letters, open_letters
 from tests.simulation.checkers.reading import ReadingChecker
 from tests.simulation.checkers.states import StatesChecker
 from tests.simulation.client import Client
@@ -167,6 +168,8 @@ class Simulation:
             return f"executions that do not end: {left}"
         if left := unanswered(self._ledger):
             return f"commands of commits that nobody answered: {left[:3]}"
+        if left := open_letters(self._ledger):
+            return f"dead letters that nobody sends again: {left[:3]}"
         for input_topic, topic in _PAIRS.items():
             for partition in range(self._shared.log.partitions):
                 place = self._ledger.places.get((str(topic), partition))
@@ -190,6 +193,13 @@ class Simulation:
                 self.report("answers", f"a client was told of commit {answer.commit}, which does not count")
         self._check_waits()
         check_families(self._ledger, self.report)
+        check_letters(self._ledger, self._inputs(), self.report)
+
+    def _inputs(self) -> list[Record]:
+        log = self._shared.log
+        return [
+            r for topic in _PAIRS for partition in range(log.partitions) for r in log.inner.records(topic, partition)
+        ]
 
     def _check_waits(self) -> None:
         for history in self._ledger.histories.values():

@@ -128,6 +128,17 @@ class Wish:
     cancel_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Something on the log that cannot be decided: garbage, or a start whose items are not stored (`execution_id`).
+    `redriven`: by an operator; else by the review."""
+
+    at: float
+    execution_id: str
+    workflow: int
+    redriven: bool
+
+
 @dataclass(slots=True)
 class Workload:
     documents: list[dict[str, Any]] = field(default_factory=list)
@@ -135,6 +146,7 @@ class Workload:
     wishes: list[Wish] = field(default_factory=list)
     api_keys: list[tuple[float, int]] = field(default_factory=list)
     """When an API key with which number is added to the workspace."""
+    bad: list[Bad] = field(default_factory=list)
 
     def by_id(self) -> dict[str, dict[str, Any]]:
         """Every workflow that there is."""
@@ -163,4 +175,7 @@ def random_workload(source: random.Random, seconds: float) -> Workload:
         identity = str(UUID(int=source.getrandbits(128), version=4))
         load.wishes.append(Wish(identity, source.randrange(len(load.documents)), items, keyed, asks, cancel))
     load.api_keys = [(source.uniform(0.0, seconds), source.randrange(3)) for _ in range(source.randint(0, 4))]
+    for _ in range(source.choice((0, 0, 0, 1, 3))):
+        execution = str(UUID(int=source.getrandbits(128), version=4)) if source.random() < 0.6 else ""
+        load.bad.append(Bad(source.uniform(0.0, seconds), execution, 0, source.random() < 0.7))
     return load

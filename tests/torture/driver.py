@@ -18,6 +18,8 @@ from tests.torture.plan import Plan
 from tests.torture.workflows import KINDS
 
 ANSWER_SECONDS = 20.0
+ENDED_SECONDS = 40.0
+"""So long a client that wants to run something again waits for its end."""
 DEFINITE = frozenset({"overloaded"})
 """Codes of 503 that say that nothing was taken."""
 
@@ -133,7 +135,45 @@ class Driver:
             if chance.random() < 0.05:
                 await asyncio.sleep(chance.uniform(0, 1.0))
                 await self._cancel(place, str(answer["execution_id"]), chance)
+            elif place.kind == "fails" and chance.random() < 0.5:
+                await self._retry(place, key, str(answer["execution_id"]), chance)
         return outcome
+
+    async def _retry(self, place: Place, key: str, execution: str, chance: random.Random) -> None:
+        """Run again what has failed, from its start or from the node; asked for until it is known, or twice."""
+        if await self._state_of(place, execution, chance) != "failed":
+            return
+        origin, twice = chance.choice(["start", "failed_node"]), chance.random() < 0.5
+        for attempt in range(8):
+            outcome, answer = await self._call(
+                "retry", chance.choice(sorted(self._apis)), f"/api/v1/executions/{execution}/retry",
+                {"from": origin},
+                {"Authorization": f"Bearer {place.api_key}", "Idempotency-Key": f"retry-{execution}"},
+                canary=place.canary, key=key, of=execution,
+            )  # fmt: skip
+            if outcome == "ok":
+                self.started.append((str(answer["execution_id"]), place.canary))
+                if not twice:
+                    return
+                twice = False
+            await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
+
+    async def _state_of(self, place: Place, execution: str, chance: random.Random) -> str:
+        """As soon as it has ended; "" if that is not seen in time."""
+        assert self._session is not None
+        headers = {"Authorization": f"Bearer {place.api_key}"}
+        deadline = time.monotonic() + ENDED_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(1.0)
+            url = self._apis[chance.choice(sorted(self._apis))]
+            try:
+                async with self._session.get(f"{url}/api/v1/executions/{execution}", headers=headers) as response:
+                    state = (await response.json(content_type=None)).get("status") if response.status == 200 else ""
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+                continue
+            if state in {"completed", "failed", "cancelled", "timeout"}:
+                return str(state)
+        return ""
 
     async def _cancel(self, place: Place, execution: str, chance: random.Random) -> None:
         await self._call(
@@ -158,7 +198,7 @@ class Driver:
             outcome = "fail"
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             outcome = "info"
-        if outcome == "ok" and op == "start" and isinstance(answer, dict):
+        if outcome == "ok" and op in {"start", "retry"} and isinstance(answer, dict):
             execution = answer.get("execution_id", "")
         code = answer.get("code", "") if isinstance(answer, dict) else ""
         self._history.write(

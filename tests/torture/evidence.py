@@ -44,6 +44,8 @@ class Evidence:
     runs: list[Row] = field(default_factory=list)
     heard: dict[str, Heard] = field(default_factory=dict)
     usage: list[Row] = field(default_factory=list)
+    letters: list[Row] = field(default_factory=list)
+    """What an operator did about dead letters, and what was answered."""
     lists: dict[str, list[str]] = field(default_factory=dict)
     dumps: list[dict[str, str]] = field(default_factory=list)
     sink_during_rebuild: int = 0
@@ -85,9 +87,11 @@ class Evidence:
         return found
 
     def accepted(self) -> dict[str, str]:
-        """Execution id → key, of every start that was answered with 2xx."""
+        """Execution id → key, of every start and retry that was answered with 2xx."""
         return {
-            each["execution"]: each["key"] for each in self.history if each["op"] == "start" and each["type"] == "ok"
+            each["execution"]: each["key"]
+            for each in self.history
+            if each["op"] in {"start", "retry"} and each["type"] == "ok"
         }
 
     def requests(self) -> dict[tuple[str, str, str], list[Row]]:

@@ -10,6 +10,7 @@ import asyncpg
 
 from tests.support.client import Client
 from tests.torture import clockwork
+from tests.torture.bad_inputs import BadInputs
 from tests.torture.checkers import check
 from tests.torture.cluster import PARTITIONS, TortureCluster, full_names
 from tests.torture.driver import Driver, Place
@@ -35,6 +36,7 @@ TABLES = (
     "schedules",
     "schedule_firings",
     "schedule_backfills",
+    "dead_letters",
     "executions",
     "node_executions",
 )
@@ -45,7 +47,7 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
     history, faults = Journal(home / "history.jsonl", sync=plan.sync), Journal(home / "faults.jsonl")
     polls, samples = Journal(home / "polls.jsonl", sync=False), Journal(home / "samples.jsonl", sync=False)
     lags: list[float] = []
-    usage = Journal(home / "usage.jsonl", sync=False)
+    usage, letters = Journal(home / "usage.jsonl", sync=False), Journal(home / "letters.jsonl")
     sink = Sink(home / "sink.jsonl", sync=plan.sync)
     try:
         names = full_names(plan.workers)
@@ -65,14 +67,15 @@ async def run(plan: Plan, home: Path) -> tuple[Evidence, list[Verdict]]:
                 with _ended(watching):
                     await asyncio.gather(*(each.ready.wait() for each in listeners.values()))
                     wound = await clockwork.wind(plan, min(cluster.apis.values()), cluster.keys)
-                    evidence = await _phases(plan, cluster, driver, faults, wound)
+                    bad = BadInputs(plan, cluster, places, letters)
+                    evidence = await _phases(plan, cluster, driver, faults, wound, bad)
                     await asyncio.gather(*(each.quiet() for each in listeners.values()))
                 evidence.lags = lags
                 evidence.heard = {canary: each.heard for canary, each in listeners.items()}
             await _audit(evidence, cluster, sink, home)
     finally:
         sink.close()
-        for journal in (history, faults, polls, samples, usage):
+        for journal in (history, faults, polls, samples, usage, letters):
             journal.close()
     return evidence, check(evidence)
 
@@ -105,7 +108,7 @@ async def deploy_all(plan: Plan, cluster: TortureCluster, sink: str) -> list[Pla
 
 
 async def _phases(
-    plan: Plan, cluster: TortureCluster, driver: Driver, faults: Journal, wound: clockwork.Wound
+    plan: Plan, cluster: TortureCluster, driver: Driver, faults: Journal, wound: clockwork.Wound, bad: BadInputs
 ) -> Evidence:
     calm = int(plan.rate * plan.baseline)
     _say(f"P0: {calm} executions in {plan.baseline:g} s")
@@ -114,7 +117,8 @@ async def _phases(
     _say(f"P1: {plan.executions - calm} executions in {plan.storm:g} s of storm")
     began, waited_before = time.time() * 1000, waiting_us()
     nemesis = Nemesis(plan, cluster, faults.write)
-    await asyncio.gather(driver.load(calm, plan.executions - calm, plan.rate), nemesis.storm(plan.storm))
+    load = driver.load(calm, plan.executions - calm, plan.rate)
+    await asyncio.gather(load, bad.put(plan.storm), nemesis.storm(plan.storm))
     ended = time.time() * 1000
     waited = waiting_us()
     _say("P2: heal")
@@ -122,8 +126,9 @@ async def _phases(
     await cluster.ready(within=120)
     await clockwork.stop(min(cluster.apis.values()), cluster.keys, wound)
     await driver.settled()
+    await bad.mend()
     _say(f"P3: drain ({len(driver.started)} answers with an execution)")
-    drained = await _drain(plan, cluster, driver, healed)
+    drained = await _drain(plan, cluster, [*(execution for execution, _ in driver.started), *bad.started], healed)
     _say(f"drained: {drained}")
     # A worker keeps idle connections for 15 s and looks after them every 15 s: only then is what is left a leak.
     await asyncio.sleep(max(KEEP_ALIVE, plan.heal - (time.monotonic() - healed)))
@@ -139,9 +144,9 @@ async def _phases(
 _ALL_ENDED = "SELECT count(*) FROM read.executions WHERE completed_at IS NOT NULL AND id = ANY($1::uuid[])"
 
 
-async def _drain(plan: Plan, cluster: TortureCluster, driver: Driver, since: float) -> float | None:
+async def _drain(plan: Plan, cluster: TortureCluster, accepted: list[str], since: float) -> float | None:
     """Seconds since `since` until every accepted execution has ended in the rows; None after the plan's time."""
-    wanted = list({execution for execution, _ in driver.started})
+    wanted = list(set(accepted))
     connection = await cluster.connect()
     try:
         while time.monotonic() - since < plan.drain + plan.longest_wait:
@@ -181,7 +186,7 @@ async def _audit(evidence: Evidence, cluster: TortureCluster, sink: Sink, home: 
         await cluster.run_cli("verify", within=1800)
     except RuntimeError as differs:
         evidence.verified = str(differs)
-    for name in ("history", "faults", "polls", "samples", "sink", "usage"):
+    for name in ("history", "faults", "polls", "samples", "sink", "usage", "letters"):
         setattr(evidence, name, read_journal(home / f"{name}.jsonl"))
     evidence.haystacks = {
         "the log": b"\n".join(part for record in records for part in (record.value, *record.headers.values())),

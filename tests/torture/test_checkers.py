@@ -12,6 +12,7 @@ from tests.torture.checkers import effects, reading, requests, running, sealed, 
 from tests.torture.evidence import Evidence, Verdict
 from tests.torture.facts import understand
 from tests.torture.listener import Heard
+from tests.torture.marks import BURIED, MARK
 from tests.torture.plan import make_plan
 from tests.torture.raw_log import RawRecord
 
@@ -272,6 +273,107 @@ def _dead_letter(found: Evidence) -> None:
     found.facts = understand([*log(), record("dead-letters", 0, {})])
 
 
+def _buried(found: Evidence) -> None:
+    """A start whose items were not there, its letter, and what was started when it was sent again: as it must be."""
+    command = {"id": f"{MARK}1", "stream": "execution-b0"}
+    letter = {"topic": "linkflow.execution-commands", "partition": 0, "offset": 1}
+    recorded = {**letter, "command": "execution.start", "stream": "execution-b0"}
+    queued = {"items": [{"json": {"key": f"{BURIED}-1-1", "canary": RED}}], "retry_of": "b0"}
+    found.facts = understand(
+        [
+            *log(),
+            record("execution-commands", 1, command, k=b"c"),
+            commit(3, 2, 0, [], stream="execution-b0", answers=["linkflow.execution-commands", 1]),
+            commit(4, 3, 1, [("queued", queued)], stream="execution-b1"),
+            record("dead-letters", 0, letter),
+            record("events", 0, {"nonce": "a", "owner": "worker-0"}, k=b"o", o=b"a"),
+            _of_letter(1, ("recorded", recorded), ("redriven", {"stream": "execution-b1", "number": 1})),
+        ]
+    )
+    found.letters = [
+        {"op": "put", "type": "invoke", "execution": "b0", "key": f"{BURIED}-1-1", "canary": RED},
+        {"op": "redrive", "type": "invoke", "execution": "b0", "status": 0},
+        {"op": "redrive", "type": "ok", "execution": "b0", "status": 202},
+    ]
+
+
+def _of_letter(offset: int, *events: tuple[str, Any]) -> RawRecord:
+    """A commit of the stream of a letter."""
+    made = commit(offset, offset - 1, 1, [], stream="letter-l1")
+    value = [{"type": f"dead_letter.{kind}", "data": data} for kind, data in events]
+    return replace(changed(made, events=value), topic="events")
+
+
+def test_a_buried_start_that_was_sent_again_is_sound() -> None:
+    found = evidence()
+    _buried(found)
+    assert streams.inputs_balance(found).violations == []
+
+
+def _without_letter(found: Evidence) -> None:
+    _buried(found)
+    found.facts.dead_letters.clear()
+
+
+def _not_recorded(found: Evidence) -> None:
+    _buried(found)
+    del found.facts.streams["letter-l1"]
+
+
+def _left_open(found: Evidence) -> None:
+    _buried(found)
+    found.facts.streams["letter-l1"].pop()
+
+
+def _never_started(found: Evidence) -> None:
+    _buried(found)
+    del found.facts.streams["execution-b1"]
+
+
+def _sent_twice(found: Evidence) -> None:
+    _buried(found)
+    found.facts.streams["letter-l1"].append(found.facts.streams["letter-l1"][-1])
+    found.facts.streams["letter-l1"][-1] = replace(
+        found.facts.streams["letter-l1"][-1], data={"stream": "execution-b2"}
+    )
+
+
+def _rose_by_itself(found: Evidence) -> None:
+    _buried(found)
+    found.facts.streams["execution-b2"] = found.facts.streams["execution-b1"]
+
+
+def _run_again(found: Evidence) -> None:
+    """Somebody asked for it, once."""
+    again = [("queued", {"items": [{"json": {"key": KEY, "canary": RED}}], "retry_of": "e1"})]
+    found.facts = understand([*log(), commit(3, 2, 1, again, stream="execution-e2")])
+    retry = {"op": "retry", "of": "e1", "key": KEY, "canary": RED, "n": 2, "at": 1050.0}
+    found.history.append({"type": "invoke", **retry})
+    found.history.append({"type": "ok", "execution": "e2", **retry})
+
+
+def test_an_execution_that_was_asked_for_again_is_sound() -> None:
+    found = evidence()
+    _run_again(found)
+    for checker in (requests.acked_is_durable, requests.no_phantom, requests.idempotency_holds):
+        assert checker(found).violations == []
+
+
+def _again_unasked(found: Evidence) -> None:
+    _run_again(found)
+    del found.history[-2:]
+
+
+def _again_twice(found: Evidence) -> None:
+    _run_again(found)
+    found.facts.streams["execution-e3"] = found.facts.streams["execution-e2"]
+
+
+def _again_under_two_ids(found: Evidence) -> None:
+    _run_again(found)
+    found.history.append({**found.history[-1], "execution": "e3"})
+
+
 def _epoch_in_record_differs(found: Evidence) -> None:
     records = log()
     found.facts = understand([*records[:3], changed(records[3], epoch=[7, "b"])])
@@ -307,6 +409,15 @@ BITES: list[tuple[Callable[[Evidence], Verdict], Callable[[Evidence], None]]] = 
     (streams.inputs_balance, _answered_twice),
     (streams.inputs_balance, _not_answered),
     (streams.inputs_balance, _dead_letter),
+    (streams.inputs_balance, _without_letter),
+    (streams.inputs_balance, _not_recorded),
+    (streams.inputs_balance, _left_open),
+    (streams.inputs_balance, _never_started),
+    (streams.inputs_balance, _sent_twice),
+    (streams.inputs_balance, _rose_by_itself),
+    (requests.no_phantom, _again_unasked),
+    (requests.no_phantom, _again_twice),
+    (requests.idempotency_holds, _again_under_two_ids),
     (effects.effect_has_intent, _called_before_intent),
     (effects.effect_has_intent, _called_twice),
     (effects.effect_bound, _called_twice),

@@ -5,9 +5,12 @@ from collections import Counter, defaultdict
 from tests.torture.clockwork import KIND
 from tests.torture.evidence import Evidence, Verdict, verdict
 from tests.torture.facts import TERMINAL, Event, start_of
+from tests.torture.marks import BURIED
 from tests.torture.workflows import CHILDREN, parent_of
 
-KINDS_THAT_ONLY_COMPLETE = frozenset({"linear", "fanout", "loop", "flaky", "waits", "hook", "parent", "child", KIND})
+KINDS_THAT_ONLY_COMPLETE = frozenset(
+    {"linear", "fanout", "loop", "flaky", "waits", "hook", "parent", "child", KIND, BURIED}
+)
 
 
 def acked_is_durable(evidence: Evidence) -> Verdict:
@@ -56,8 +59,9 @@ def no_phantom(evidence: Evidence) -> Verdict:
     found: dict[str, list[str]] = defaultdict(list)
     streams = evidence.facts.executions()
     for execution, events in streams.items():
-        found[start_of(events)[0]].append(execution)
-    wrong += _wrong_families(streams, found)
+        if events[0].data.get("retry_of") is None:
+            found[start_of(events)[0]].append(execution)
+    wrong += _wrong_families(streams, found) + _wrong_retries(evidence, streams)
     for key, executions in found.items():
         if key.startswith((f"{KIND}-", "child-")):  # from schedules: C15 looks after them; from parents: see there
             continue
@@ -70,6 +74,19 @@ def no_phantom(evidence: Evidence) -> Verdict:
         if len(executions) > possible:
             wrong.append(f"{key!r}: {len(executions)} executions, {dict(said)} answers: {executions[:3]}")
     return verdict("C03 no_phantom", len(streams), wrong)
+
+
+def _wrong_retries(evidence: Evidence, streams: dict[str, list[Event]]) -> list[str]:
+    """An execution that runs another one again was asked for, under one key, so that there is one; C19 looks after
+    those of dead letters."""
+    asked = {each["of"] for each in evidence.history if each["op"] == "retry" and each["type"] == "invoke"}
+    again: dict[str, list[str]] = defaultdict(list)
+    for execution, events in streams.items():
+        of = events[0].data.get("retry_of")
+        if of is not None and not start_of(events)[0].startswith(f"{BURIED}-"):
+            again[of].append(execution)
+    wrong = [f"{of} was run again as {found[:3]}" for of, found in again.items() if len(found) > 1]
+    return wrong + [f"{of} was run again, and nobody asked for it" for of in again if of not in asked]
 
 
 def _wrong_families(streams: dict[str, list[Event]], found: dict[str, list[str]]) -> list[str]:
@@ -104,6 +121,10 @@ def idempotency_holds(evidence: Evidence) -> Verdict:
             ids[each["key"]].add(each["execution"])
         elif each["status"] in {409, 422}:
             wrong.append(f"{each['key']}: the same request was refused: {each['status']} {each['code']}")
+    for each in evidence.history:
+        if each["op"] == "retry" and each["type"] == "ok":
+            looked_at += 1
+            ids[f"retry of {each['of']}"].add(each["execution"])
     wrong += [f"{key}: {len(found)} executions were answered" for key, found in ids.items() if len(found) > 1]
     repeats = looked_at - len(ids)
     return verdict("C04 idempotency_holds", looked_at, wrong, f"{repeats} repeated requests")

@@ -26,6 +26,7 @@ def tenant_sealed(evidence: Evidence) -> Verdict:
         wrong += [f"{execution} of {canary} holds {each}" for each in canaries - {canary} if each in text]
     credentials = {canary: shown(f"Bearer {secret_of(key)}") for canary, key in evidence.keys.items()}
     sent = {each["key"]: each["canary"] for each in evidence.history if each["op"] == "start"}
+    sent |= {each["key"]: each["canary"] for each in evidence.letters if each["op"] == "put"}
     for request in (each for each in evidence.sink if each["what"] == "in"):
         key = request["key"]
         if request["canary"] != sent.get(parent_of(key) if key.startswith("child-") else key):

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from tests.torture.checkers.letters import wrong_letters
 from tests.torture.evidence import Evidence, Verdict, verdict
 from tests.torture.facts import COMMIT_TOPICS
 from tests.torture.reference import Illegal, run_machine
@@ -76,6 +77,4 @@ def inputs_balance(evidence: Evidence) -> Verdict:
             wrong.append(
                 f"{place}: not answered {missing[:5]}, answered twice {doubled[:5]}, {len(given)}/{len(inputs)}"
             )
-    if len(evidence.facts.dead_letters):
-        wrong.append(f"{len(evidence.facts.dead_letters)} dead letters although nothing bad was sent")
-    return verdict("C19 dlq_balanced", total, wrong, str(dict(outcomes)))
+    return verdict("C19 dlq_balanced", total, [*wrong, *wrong_letters(evidence)], str(dict(outcomes)))
