@@ -15,13 +15,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import code, workloads
+from benchmarks import code, fairness, workloads
 from benchmarks.product import Product, product
 from benchmarks.report import Budget, Report, table, write_json
 from benchmarks.workloads import Sizes
 from tests.support.kafka import KafkaBroker, KafkaMissing, own_broker
 
-ALL = ("start", "W1", "W2", "W3", "lag", "rebuild", "verify", "W4", "items", "W5", "W6")
+ALL = ("start", "W1", "W2", "W3", "lag", "rebuild", "verify", "W4", "items", "L6", "W5", "W6")
 Work = Callable[[Product, Report], Awaitable[None]]
 
 
@@ -86,6 +86,8 @@ async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report
             await code.w4(fresh, report)
         if "items" in chosen:
             await code.neighbours(fresh, report)
+        if "L6" in chosen:
+            await fairness.flood(fresh, report)
 
     async def parked(fresh: Product, report: Report) -> None:
         await workloads.w5(fresh, report, sizes)
@@ -95,7 +97,7 @@ async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report
 
     parts: list[tuple[set[str], Work]] = [
         ({"start", "W1", "W2", "W3", "lag", "rebuild", "verify"}, throughput),
-        ({"W4", "items"}, coded),
+        ({"W4", "items", "L6"}, coded),
         ({"W5"}, parked),
         ({"W6"}, crashed),
     ]

@@ -74,7 +74,7 @@ async def neighbours(product: Product, report: Report) -> None:
     """How long 10,000 items take through five nodes, and what another workspace's webhook notices of it."""
     _, path = await product.cluster.client.deploy(five_nodes())
     large = request("POST", path, product.port, json.dumps({"ns": list(range(ITEMS))}).encode())
-    key = await asyncio.to_thread(_another_workspace, product)
+    key = await asyncio.to_thread(another_workspace, product)
     async with Client(f"http://127.0.0.1:{product.port}", key) as other:
         _, small = await other.deploy(workflows.five_steps("when_done"))
     hooks = [request("POST", small, product.port, workflows.five_steps_input(which)) for which in range(100)]
@@ -111,7 +111,8 @@ async def neighbours(product: Product, report: Report) -> None:
     report.add("items", "beside ÷ alone", beside / alone, "×", Budget(2.0, 1.5))
 
 
-def _another_workspace(product: Product) -> str:
+def another_workspace(product: Product) -> str:
+    """A new workspace's API key."""
     command = [*LINKFLOW, "keys", "create", "--workspace", "neighbour", "--json"]
     done = subprocess.run(
         command, env=environment(product.cluster.settings), capture_output=True, text=True, check=True

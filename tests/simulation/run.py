@@ -15,6 +15,7 @@ from tests.simulation.checkers.effects import EffectsChecker
 from tests.simulation.checkers.families import check_families, unanswered
 from tests.simulation.checkers.ledger import Ledger
 from tests.simulation.checkers.letters import check_letters, open_letters
+from tests.simulation.checkers.places import check_places
 from tests.simulation.checkers.reading import ReadingChecker
 from tests.simulation.checkers.states import StatesChecker
 from tests.simulation.client import Client
@@ -193,6 +194,7 @@ class Simulation:
                 self.report("answers", f"a client was told of commit {answer.commit}, which does not count")
         self._check_waits()
         check_families(self._ledger, self.report)
+        check_places(self._ledger, self.report)
         check_letters(self._ledger, self._inputs(), self.report)
 
     def _inputs(self) -> list[Record]:

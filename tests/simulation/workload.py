@@ -111,7 +111,12 @@ def random_document(
         except InvalidDocument:
             continue
         links.append(text)
-    more = {"error_workflow": REPORTS} if source.random() < 0.3 else {}
+    more: dict[str, Any] = {"error_workflow": REPORTS} if source.random() < 0.3 else {}
+    if source.random() < 0.3:
+        more["concurrency"] = {"limit": source.randint(1, 2), "when_full": source.choice(("queue", "queue", "skip"))}
+        more["concurrency"] |= {"key": "{{ $json.n }}"} if source.random() < 0.3 else {}
+    if source.random() < 0.2:
+        more["retries"] = {"count": source.randint(1, 2), "delay_seconds": source.choice((1, 7))}
     return workflow(nodes, *links, timeout_seconds=timeout, **more)
 
 

@@ -71,8 +71,7 @@ class BadInputs:
             while letters := (await client.ask("GET", f"{LETTERS}?status=open&limit=100"))["items"]:
                 if time.monotonic() > deadline:
                     raise AssertionError(f"dead letters that stay open: {letters[:3]}")
-                for letter in letters:
-                    await self._settle(client, letter)
+                await asyncio.gather(*(self._settle(client, letter) for letter in letters))
             redriven = await self._all(client, "redriven")
         self.started = [str(each["sent_to"]).removeprefix("execution-") for each in redriven]
 

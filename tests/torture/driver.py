@@ -187,7 +187,7 @@ class Driver:
         assert self._session is not None
         self._op += 1
         number = self._op
-        self._history.write(type="invoke", n=number, at=time.time() * 1000, op=op, api=api, **facts)
+        await self._history.keep(type="invoke", n=number, at=time.time() * 1000, op=op, api=api, **facts)
         status, answer, execution = 0, None, facts.get("execution", "")
         try:
             async with self._session.post(self._apis[api] + path, json=body, headers=headers) as response:
@@ -201,7 +201,7 @@ class Driver:
         if outcome == "ok" and op in {"start", "retry"} and isinstance(answer, dict):
             execution = answer.get("execution_id", "")
         code = answer.get("code", "") if isinstance(answer, dict) else ""
-        self._history.write(
+        await self._history.keep(
             type=outcome, n=number, at=time.time() * 1000, op=op, api=api, status=status, code=code,
             execution=execution, **{name: value for name, value in facts.items() if name != "execution"},
         )  # fmt: skip

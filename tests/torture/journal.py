@@ -1,5 +1,6 @@
 """Journals of the witnesses: one JSON object a line, on the disk before the writer goes on."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -13,11 +14,30 @@ class Journal:
         self.path = path
         self._sync = sync
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._under_way: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
 
     def write(self, **record: Any) -> None:
-        os.write(self._file, json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        self._append(record)
         if self._sync:
             os.fdatasync(self._file)
+
+    async def keep(self, **record: Any) -> None:
+        """As `write`; those who come while the disk is busy share the next sync, so that many can be busy at once."""
+        self._append(record)
+        if self._sync:
+            if self._following is None:
+                self._following = asyncio.create_task(self._sync_after(self._under_way))
+            await asyncio.shield(self._following)
+
+    async def _sync_after(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        self._under_way, self._following = self._following, None
+        await asyncio.to_thread(os.fdatasync, self._file)
+
+    def _append(self, record: dict[str, Any]) -> None:
+        os.write(self._file, json.dumps(record, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
         os.close(self._file)

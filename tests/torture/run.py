@@ -125,8 +125,7 @@ async def _phases(
     healed = time.monotonic()
     await cluster.ready(within=120)
     await clockwork.stop(min(cluster.apis.values()), cluster.keys, wound)
-    await driver.settled()
-    await bad.mend()
+    await asyncio.gather(driver.settled(), bad.mend())
     _say(f"P3: drain ({len(driver.started)} answers with an execution)")
     drained = await _drain(plan, cluster, [*(execution for execution, _ in driver.started), *bad.started], healed)
     _say(f"drained: {drained}")
@@ -145,11 +144,13 @@ _ALL_ENDED = "SELECT count(*) FROM read.executions WHERE completed_at IS NOT NUL
 
 
 async def _drain(plan: Plan, cluster: TortureCluster, accepted: list[str], since: float) -> float | None:
-    """Seconds since `since` until every accepted execution has ended in the rows; None after the plan's time."""
+    """Seconds since `since` until every accepted execution has ended in the rows; None if the plan's time, from now on,
+    is not enough."""
     wanted = list(set(accepted))
+    deadline = time.monotonic() + plan.drain + plan.longest_wait
     connection = await cluster.connect()
     try:
-        while time.monotonic() - since < plan.drain + plan.longest_wait:
+        while time.monotonic() < deadline:
             row = await connection.fetchrow(
                 "SELECT count(*) AS total, count(*) FILTER (WHERE completed_at IS NULL) AS open FROM read.executions"
             )

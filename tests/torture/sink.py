@@ -49,8 +49,9 @@ class Service:
         number = self._number
         place = (query.get("key", ""), query.get("node", ""), query.get("item", ""))
         self._seen[place] += 1
+        seen = self._seen[place]
         token = hashlib.sha256(f"{place}{number}".encode()).hexdigest()[:16]
-        self._journal.write(
+        await self._journal.keep(
             what="in",
             id=number,
             at=time.time() * 1000,
@@ -67,14 +68,14 @@ class Service:
             body=body.decode("utf-8", "replace"),
             token=token,
         )
-        status = await self._status(url.path, self._seen[place])
+        status = await self._status(url.path, seen)
         answer = json.dumps({"token": token, "item": place[2]}).encode()
         heard = not writer.is_closing() and not reader.at_eof()
         writer.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
             % (status, REASONS[status], len(answer), answer)
         )
-        self._journal.write(what="out", id=number, at=time.time() * 1000, status=status, heard=heard)
+        await self._journal.keep(what="out", id=number, at=time.time() * 1000, status=status, heard=heard)
         await writer.drain()
 
     async def _status(self, path: str, seen: int) -> int:
@@ -99,7 +100,11 @@ class Sink:
 
     def close(self) -> None:
         self._child.terminate()
-        self._child.wait(10)
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:  # what it has seen is on the disk
+            self._child.kill()
+            self._child.wait()
         if self._child.stdout is not None:
             self._child.stdout.close()
 

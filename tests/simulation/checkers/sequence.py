@@ -74,6 +74,7 @@ class History:
         self.trigger_type = ""
         self.children: dict[tuple[str, int, int], Child] = {}
         self.recoveries = 0
+        self._places: list[tuple[str, str]] = []
         self._begun: dict[str, int] = {}
         self._nodes = {node["id"]: node for node in document["nodes"]}
         self._judged = judged
@@ -102,8 +103,19 @@ class History:
         self.fingerprint = data.get("fingerprint", "")
         self.trigger_type = data["trigger_type"]
 
+        self._places = [(slot["stream"], slot["key"]) for slot in data.get("slots", ())]
+
+    def _slots_asked(self, data: dict[str, Any], at: float) -> None:
+        self._expect(self.status == "queued", f"asks for places in status {self.status}")
+
+    def _slot_granted(self, data: dict[str, Any], at: float) -> None:
+        self._expect(self.status == "queued", f"is given a place in status {self.status}")
+        self._expect(self._places[:1] == [(data["stream"], data["key"])], f"is given {data}, {self._places} are next")
+        del self._places[0]
+
     def _started(self, data: dict[str, Any], at: float) -> None:
         self._expect(self.status == "queued", "started twice")
+        self._expect(not self._places, f"started without its places {self._places}")
         self.status = "running"
 
     def _parked(self, data: dict[str, Any], at: float) -> None:
