@@ -30,9 +30,10 @@ class LogClock:
         """Whether a fresh record was seen; before that this is a host's clock, which may be hours off."""
         return self._ahead_of_elapsed is not None
 
-    def saw(self, appended_at: int) -> None:
-        """A record was read as soon as it was there; the log took it at `appended_at`."""
-        self._differences.append(appended_at - _elapsed_ms())
+    def saw(self, appended_at: int, elapsed: int | None = None) -> None:
+        """A record was read as soon as it was there, or its append was answered when this host's clock that never goes
+        back said `elapsed` (ms); the log took it at `appended_at`."""
+        self._differences.append(appended_at - (_elapsed_ms() if elapsed is None else elapsed))
         self._ahead_of_elapsed = max(self._differences)
 
     def now(self) -> int:

@@ -209,6 +209,7 @@ class PartitionOwner:
             raise
         announced = elapsed_ms()
         self._memory, announced_at = await recover(around, self.lane, self.partition, epoch)
+        around.log_clock.saw(announced_at, announced)  # before anything is sent: the wall clock may be wrong
         self._encoder = CommitEncoder(epoch, self.partition)
         self._suspect = await first_waiting(around, self._memory, self.partition)
         self._poison = -1

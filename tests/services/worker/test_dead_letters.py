@@ -7,6 +7,7 @@ import msgspec
 from domain.dead_letter.commands import RedriveLetter
 from domain.dead_letter.decider import STREAM, letter_id
 from domain.dead_letter.events import LetterRecorded
+from infra.log.memory import MemoryLog
 from infra.log.port import NewRecord, Topic
 from schemas import registry
 from schemas.envelope import KIND_COMMAND, CommandRecord, encode, partition_of
@@ -73,3 +74,17 @@ async def test_garbage_becomes_a_letter_of_nobody() -> None:
         event = registry.decode_event_bare(commit.events[0])
         assert (commit.workspace, event.command, event.code) == ("", "", "undecodable")
         assert "garbage" in event.excerpt
+
+
+async def test_a_worker_whose_clock_is_wrong_sends_what_counts_before_it_has_read_a_tick() -> None:
+    """Its letters would be as old as its clock is slow: refused as stale, and lost (simulation, seeds 71 and 169)."""
+    cluster = Cluster()
+    cluster.log = MemoryLog(PARTITIONS, clock=lambda: wall_ms() + 3_600_000)
+    cluster.tick_time = lambda: None
+    async with cluster:
+        writer = await cluster.log.writer()
+        await writer.append(Topic.EXECUTION_COMMANDS, 0, [NewRecord(b"garbage")])
+        await cluster.start("a")
+        letter = STREAM + letter_id(Topic.EXECUTION_COMMANDS, 0, 0)
+        await until(lambda: bool(cluster.answers(letter)), 10.0, "no letter was recorded")
+        assert cluster.answers(letter)[0].outcome.kind == "accepted"
