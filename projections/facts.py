@@ -110,6 +110,7 @@ class ChildrenStarted(msgspec.Struct, frozen=True):
 class RetryScheduled(msgspec.Struct, frozen=True):
     node: str
     run: int
+    due: int
 
 
 class NodeCompleted(msgspec.Struct, frozen=True):

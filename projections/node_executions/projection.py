@@ -25,7 +25,7 @@ from projections.facts import (
 )
 from projections.operations import Insert, Key, Operation, Table, Upsert, Values
 
-VERSION = 4
+VERSION = 5
 
 NODE_EXECUTIONS = Table(
     name="node_executions",
@@ -84,7 +84,9 @@ def project(commit: Commit) -> list[Operation]:
 
 
 def _attempted(event: NodeAttempted, at: int, _: dict[str, str]) -> Values:
-    values = {"status": "running", "attempts": event.attempt, "started_at": at, "completed_at": None}
+    values: Values = {"status": "running", "attempts": event.attempt, "started_at": at, "completed_at": None}
+    if event.attempt > 1:
+        values["awaits"] = None  # its next try has come
     return _with_sources(values, event.sources)
 
 
@@ -99,8 +101,9 @@ def _children_started(event: ChildrenStarted, at: int, _: dict[str, str]) -> Val
     return _with_sources({"status": "running", "started_at": at, "completed_at": None}, event.sources)
 
 
-def _retry_scheduled(_event: RetryScheduled, at: int, _: dict[str, str]) -> Values:
-    return {"status": "waiting", "started_at": at, "completed_at": None}
+def _retry_scheduled(event: RetryScheduled, at: int, _: dict[str, str]) -> Values:
+    awaits = {"due": event.due, "kind": "retry", "title": "", "message": ""}
+    return {"status": "waiting", "awaits": _encode(awaits).decode(), "started_at": at, "completed_at": None}
 
 
 def _completed(event: NodeCompleted, at: int, blobs: dict[str, str]) -> Values:

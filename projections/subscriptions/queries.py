@@ -51,10 +51,10 @@ class DeliveryRow(msgspec.Struct, frozen=True):
 
 
 class Attempts(msgspec.Struct, frozen=True):
-    """Of the execution that makes a delivery. `retrying`: it waits for its next try."""
+    """Of the execution that makes a delivery. `next_try`: ms since 1970, None unless it waits for one."""
 
     attempts: int
-    retrying: bool
+    next_try: int | None
 
 
 class ActiveSubscription(msgspec.Struct, frozen=True):
@@ -154,7 +154,7 @@ async def list_undelivered(
 async def attempts_of(connection: Connection, workspace: str, executions: Sequence[str]) -> dict[str, Attempts]:
     """By execution id; those that the read model does not have (yet, or any more) are left out."""
     rows = await connection.fetch(_SQL["attempts_of"], [as_uuid(each) for each in executions], as_uuid(workspace))
-    return {row["execution_id"]: Attempts(row["attempts"], bool(row["retrying"])) for row in rows}
+    return {row["execution_id"]: Attempts(row["attempts"], row["next_try"]) for row in rows}
 
 
 def _subscription(row: Row) -> SubscriptionRow:

@@ -48,7 +48,7 @@ ORDER BY created_at, id
 LIMIT $5;
 
 -- name: attempts_of
-SELECT e.id::text AS execution_id, coalesce(max(n.attempts), 0) AS attempts, bool_or(n.status = 'waiting') AS retrying
+SELECT e.id::text AS execution_id, coalesce(max(n.attempts), 0) AS attempts, max((n.awaits ->> 'due')::bigint) AS next_try
 FROM executions e
 LEFT JOIN node_executions n ON n.execution_id = e.id AND n.queued_at = e.queued_at AND n.node_id = 'deliver'
 WHERE e.id = ANY($1::uuid[]) AND e.workspace_id = $2

@@ -180,7 +180,7 @@ _decode_awaits = msgspec.json.Decoder(_Awaits).decode
 
 
 def awaited_call(run: NodeExecutionRow) -> dict[str, Any] | None:
-    """What a parked run waits for: {kind: time, webhook or approval, until, title, message}; None if it does not."""
+    """What a parked run waits for, {kind: time, webhook, approval or retry, until, title, message}; None: nothing."""
     if run.awaits is None:
         return None
     awaits = _decode_awaits(run.awaits.encode())

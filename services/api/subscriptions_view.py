@@ -188,7 +188,7 @@ def notice_of(row: DeliveryRow) -> Notice:
 
 def delivery_view(row: DeliveryRow, attempts: Attempts | None) -> dict[str, Any]:
     notice = notice_of(row)
-    retrying = row.status == "sending" and attempts is not None and attempts.retrying
+    next_try = attempts.next_try if attempts is not None and row.status == "sending" else None
     ended = row.ended_at is not None and row.started_at is not None
     return {
         "id": row.id,
@@ -199,8 +199,9 @@ def delivery_view(row: DeliveryRow, attempts: Attempts | None) -> dict[str, Any]
             "cursor": notice.cursor or None, "data": notice.data,
         },
         "test": row.test,
-        "status": "retrying" if retrying else row.status,
+        "status": row.status if next_try is None else "retrying",
         "attempts": attempts.attempts if attempts is not None else (0 if row.execution_id is None else None),
+        "next_try_at": None if next_try is None else iso_time(next_try),
         "response_status": row.response_status,
         "error": {"code": row.code, "message": row.message or ""} if row.code else None,
         "execution_id": row.execution_id,

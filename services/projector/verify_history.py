@@ -213,6 +213,10 @@ class ExecutionHistory:
         if kind == "execution.node_waiting":
             asked = {"kind": "time", "title": "", "message": "", **(data.get("call") or {})}
             row["awaits"] = digest({"due": data["due"], **asked})
+        elif kind == "execution.retry_scheduled":
+            row["awaits"] = digest({"due": data["due"], "kind": "retry", "title": "", "message": ""})
+        elif kind == "execution.node_attempted":
+            row["awaits"] = None
         ends = kind in ("execution.node_completed", "execution.node_failed", "execution.node_cancelled")
         row["completed_at"] = at if ends else None
         if ends:

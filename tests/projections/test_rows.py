@@ -96,7 +96,9 @@ def test_a_run_with_attempts_keeps_its_beginning_and_its_sources() -> None:
     retry = RetryScheduled(node="call", run=0, due=T0 + 9, indexes=[0])
     commits: list[list[Any]] = [[*START, CALL], [retry], [attempted("call", 2)]]
     assert rows_after(*commits[:1])[1]["call/0"]["status"] == "running"
-    assert rows_after(*commits[:2])[1]["call/0"]["status"] == "waiting"
+    waiting = rows_after(*commits[:2])[1]["call/0"]
+    assert (waiting["status"], msgspec.json.decode(waiting["awaits"])["due"]) == ("waiting", T0 + 9)
+    assert rows_after(*commits)[1]["call/0"]["awaits"] is None
     _, nodes = rows_after(*commits, [NodeCompleted(node="call", run=0, outputs={"main": []}, attempts=2)])
     row = nodes["call/0"]
     assert (row["status"], row["attempts"], row["seq"]) == ("completed", 2, 3)

@@ -200,7 +200,7 @@ async def test_a_delivery_can_be_followed_tried_and_made_again(client: Client) -
 
         async def retrying() -> bool:
             rows = await deliveries(client, made["id"])
-            return any(row["status"] == "retrying" and row["attempts"] >= 2 for row in rows)
+            return any(row["status"] == "retrying" and row["attempts"] >= 2 and row["next_try_at"] for row in rows)
 
         await until(retrying, "it is not tried again")
         status = 410

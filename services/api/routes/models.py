@@ -77,7 +77,7 @@ class ExecutionError(BaseModel):
 
 
 class WaitsFor(BaseModel):
-    kind: Literal["time", "webhook", "approval"]
+    kind: Literal["time", "webhook", "approval", "retry"]
     until: str | None
     title: str = Field(description="What a person who approves is asked.")
     message: str

@@ -54,6 +54,7 @@ class Delivery(BaseModel):
     test: bool
     status: Literal["waiting", "sending", "retrying", "delivered", "failed", "dropped"]
     attempts: int | None = Field(description="Of its last try; null where its execution is not there any more.")
+    next_try_at: str | None
     response_status: int | None
     error: dict[str, str] | None
     execution_id: str | None

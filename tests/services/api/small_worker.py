@@ -18,6 +18,7 @@ from domain.execution import commands as execution_commands
 from domain.execution import events as execution
 from domain.inbox import decider as inboxes
 from domain.schedule import decider as schedules
+from domain.subscription import decider as subscriptions
 from domain.ticking import PassTime
 from domain.workflow import decider as workflows
 from domain.workspace import decider as workspaces
@@ -51,6 +52,7 @@ _DECIDERS: dict[str, Any] = {
     "inbox": inboxes,
     "letter": dead_letters,
     "schedule": schedules,
+    "subscription": subscriptions,
 }
 LANES = {Topic.COMMANDS: Topic.EVENTS, Topic.EXECUTION_COMMANDS: Topic.EXECUTIONS}
 

@@ -1,0 +1,158 @@
+"""Subscriptions over HTTP: made once, their secret shown once, refused with fields, out of others' reach."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from domain.credential.signature import key_of
+from infra.log.port import Topic
+from services.api.routes import subscription_examples as examples
+from tests.services.api.conftest import Api
+from tests.support.client import ApiError
+
+PATH = "/api/v1/subscriptions"
+HOOK = {"type": "webhook", "url": "https://hooks.example.com/x"}
+
+
+async def make(api: Api, **changes: Any) -> Any:
+    return await api.client.ask("POST", PATH, json={**examples.SUBSCRIPTION, **changes})
+
+
+async def refusal(api: Api, method: str, path: str, **more: Any) -> tuple[int, str, list[str]]:
+    status, _, problem = await api.client.send(method, path, **more)
+    return status, problem["code"], [each["path"] for each in problem.get("errors", [])]
+
+
+async def test_from_its_making_to_its_end(api: Api) -> None:
+    made = await make(api)
+    path = f"{PATH}/{made['id']}"
+    assert key_of(made.pop("secret")) is not None
+    assert made["status"] == "active"
+    assert made["channel"]["url"] == examples.SUBSCRIPTION["channel"]["url"]
+    assert made["disable_after"] == {"failures": 10, "minutes": 10}
+    assert await api.client.ask("GET", path) == made
+    assert (await api.client.ask("GET", PATH))["items"] == [made]
+    body = {**examples.SUBSCRIPTION, "events": ["*"], "disable_after": {"failures": 3}, "include_output": True}
+    changed = await api.client.ask("PUT", path, json=body)
+    assert (changed["events"], changed["disable_after"]["failures"], changed["include_output"]) == (["*"], 3, True)
+    paused = await api.client.ask("POST", f"{path}/pause", json={"reason": "holidays"})
+    assert (paused["status"], paused["reason"]) == ("paused", "holidays")
+    assert (await api.client.ask("POST", f"{path}/resume"))["status"] == "active"
+    assert (await api.client.send("DELETE", path))[0] == 204
+    assert (await refusal(api, "GET", path))[0] == 404
+    assert (await api.client.ask("GET", PATH))["items"] == []
+
+
+async def test_the_secret_is_shown_once_and_stands_nowhere(api: Api) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first = await api.client.ask("POST", PATH, json=examples.SUBSCRIPTION, headers=headers)
+    again = await api.client.ask("POST", PATH, json=examples.SUBSCRIPTION, headers=headers)
+    assert (again["id"], again["secret"]) == (first["id"], None)
+    other = {**examples.SUBSCRIPTION, "name": "x"}
+    assert (await refusal(api, "POST", PATH, json=other, headers=headers))[1] == "idempotency_mismatch"
+    rotated = await api.client.ask("POST", f"{PATH}/{first['id']}/secret")
+    third = await api.client.ask("POST", f"{PATH}/{first['id']}/secret")
+    own = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    assert (await make(api, channel={**HOOK, "secret": own}))["secret"] == own
+    secrets = {first["secret"], rotated["secret"], third["secret"], own}
+    assert len(secrets) == 4
+    said = str(await api.client.ask("GET", PATH)) + str(await api.client.ask("GET", "/api/v1/credentials"))
+    for topic in (Topic.COMMANDS, Topic.EVENTS):
+        for partition in range(api.log.partitions):
+            said += "".join(record.value.decode() for record in api.log.records(topic, partition))
+    assert all(secret.removeprefix("whsec_") not in said for secret in secrets)
+
+
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    ({"name": ""}, ["name"]),
+    ({"name": 7}, ["name", "name"]),
+    ({"events": []}, ["events"]),
+    ({"events": "execution.failed"}, ["events"]),
+    ({"events": ["execution.failed", "execution.exploded"]}, ["events[1]"]),
+    ({"channel": None}, ["channel"]),
+    ({"channel": {"type": "pigeon"}}, ["channel"]),
+    ({"channel": {**HOOK, "url": "mailto:x"}}, ["channel.url"]),
+    ({"channel": {**HOOK, "secret": "whsec_short"}}, ["channel.secret"]),
+    ({"channel": {**HOOK, "to": ["a@b.example"]}}, ["channel.to"]),
+    ({"channel": {"type": "email", "to": ["a@b.example"], "credential_id": str(uuid4())}}, ["channel.credential_id"]),
+    ({"channel": {"type": "email", "to": "a@b.example", "credential_id": "x"}}, ["channel.to"]),
+    ({"channel": {"type": "slack", "channel": "#ops"}}, ["channel.credential_id"]),
+    ({"workflow_id": str(uuid4())}, ["workflow_id"]),
+    ({"include_output": "yes"}, ["include_output"]),
+    ({"disable_after": {"failures": 0}}, ["disable_after.failures"]),
+    ({"disable_after": {"hours": 1}}, ["disable_after"]),
+    ({"colour": "red"}, ["colour"]),
+]
+
+
+async def test_what_is_refused_names_the_field(api: Api) -> None:
+    for changes, fields in REFUSED:
+        body = {**examples.SUBSCRIPTION, **changes}
+        assert await refusal(api, "POST", PATH, json=body) == (422, "invalid_subscription", fields), changes
+    assert (await api.client.ask("GET", PATH))["items"] == []
+
+
+async def test_its_kind_of_channel_and_its_secret_are_not_changed_by_a_put(api: Api) -> None:
+    made = await make(api)
+    secret = {**examples.SUBSCRIPTION, "channel": {**HOOK, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}
+    assert (await refusal(api, "PUT", f"{PATH}/{made['id']}", json=secret))[2] == ["channel.secret"]
+    data = {"host": "mail.example.com", "from": "a@x.example"}
+    smtp = await api.client.ask("POST", "/api/v1/credentials", json={"name": "m", "type": "smtp", "data": data})
+    mail = {**examples.MAIL, "channel": {**examples.MAIL["channel"], "credential_id": smtp["id"]}}
+    assert (await refusal(api, "PUT", f"{PATH}/{made['id']}", json=mail))[2] == ["channel.type"]
+    mailed = await api.client.ask("POST", PATH, json=mail)
+    assert mailed["secret"] is None
+    assert await refusal(api, "POST", f"{PATH}/{mailed['id']}/secret") == (409, "no_secret", [])
+    used = await refusal(api, "DELETE", f"/api/v1/credentials/{smtp['id']}")
+    assert used == (409, "credential_in_use", [f"subscriptions.{mailed['id']}"])
+
+
+async def test_a_slack_channel_takes_a_token_or_a_hook(api: Api) -> None:
+    for type_, data in (
+        ("slack", {"token": "xoxb-1"}),
+        ("slack_webhook", {"url": "https://hooks.slack.com/services/T"}),
+    ):
+        made = await api.client.ask("POST", "/api/v1/credentials", json={"name": type_, "type": type_, "data": data})
+        channel = {"type": "slack", "credential_id": made["id"]}
+        status, _, answer = await api.client.send("POST", PATH, json={**examples.CHAT, "channel": channel})
+        assert (status == 201) is (type_ == "slack_webhook")
+        if status == 422:
+            assert [each["path"] for each in answer["errors"]] == ["channel.channel"]
+            full = {**examples.CHAT, "channel": {**channel, "channel": "#ops"}}
+            assert (await api.client.ask("POST", PATH, json=full))["channel"]["channel"] == "#ops"
+
+
+async def test_a_test_is_sent_once_for_a_key_and_is_not_made_again_while_it_is_under_way(api: Api) -> None:
+    made = await make(api)
+    path = f"{PATH}/{made['id']}"
+    headers = {"Idempotency-Key": "try"}
+    tested = await api.client.ask("POST", f"{path}/test", headers=headers)
+    assert (await api.client.ask("POST", f"{path}/test", headers=headers))["id"] == tested["id"]
+    assert (tested["type"], tested["status"], tested["test"]) == ("subscription.test", "sending", True)
+    page = await api.client.ask("GET", f"{path}/deliveries")
+    assert [each["id"] for each in page["items"]] == [tested["id"]]
+    again = await refusal(api, "POST", f"{path}/deliveries/{tested['id']}/redeliver")
+    assert again == (409, "delivery_under_way", [])
+    nothing = await api.client.ask("POST", f"{path}/redeliver", json=examples.REDELIVERY)
+    assert nothing == {"redelivered": 0, "more": False}
+    assert (await refusal(api, "GET", f"{path}/deliveries/{uuid4()}"))[0] == 404
+
+
+async def test_subscriptions_of_others_are_not_there(api: Api) -> None:
+    made = await make(api)
+    tested = await api.client.ask("POST", f"{PATH}/{made['id']}/test")
+    other = type(api.client)(api.url, await api.new_key(str(uuid4())))
+    try:
+        assert (await other.ask("GET", PATH))["items"] == []
+        for method, path in (
+            ("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/test"),
+            ("POST", "/secret"),
+            ("GET", "/deliveries"), ("GET", f"/deliveries/{tested['id']}"),
+            ("POST", f"/deliveries/{tested['id']}/redeliver"),
+        ):  # fmt: skip
+            with pytest.raises(ApiError) as error:
+                await other.ask(method, f"{PATH}/{made['id']}{path}")
+            assert error.value.status == 404, path
+    finally:
+        await other.close()
