@@ -15,11 +15,13 @@ import aiohttp
 
 from tests.torture.journal import Journal
 from tests.torture.plan import Plan
-from tests.torture.workflows import KINDS
+from tests.torture.workflows import HOOKS, KINDS
 
 ANSWER_SECONDS = 20.0
 ENDED_SECONDS = 40.0
 """So long a client that wants to run something again waits for its end."""
+STARTING = frozenset({"start", "retry", "redeliver"})
+"""What is answered with an execution."""
 DEFINITE = frozenset({"overloaded"})
 """Codes of 503 that say that nothing was taken."""
 
@@ -83,7 +85,7 @@ class Driver:
         kind = chance.choices([each.name for each in KINDS], [each.share for each in KINDS])[0]
         place = self._places[kind, chance.choice(self._canaries)]
         key = f"{kind}-{self._plan.seed}-{number}"
-        if kind == "hook":
+        if kind in HOOKS:
             await self._deliver_hook(place, key, chance)
         elif chance.random() < 0.5:
             await self._keyed(place, key, chance)
@@ -122,9 +124,9 @@ class Driver:
         content: dict[str, Any] = {"key": key, "canary": place.canary}
         if twist:
             content["other"] = True
-        body = content if place.kind == "hook" else {"input": content}
-        headers = {"Authorization": f"Bearer {place.api_key}"} if place.kind != "hook" else {}
-        if keyed:
+        body = content if place.kind in HOOKS else {"input": content}
+        headers = {"Authorization": f"Bearer {place.api_key}"} if place.kind not in HOOKS else {}
+        if keyed and place.kind != "inbox":
             headers["Idempotency-Key"] = key
         outcome, answer = await self._call(
             "start", chance.choice(sorted(self._apis)), place.path, body, headers,
@@ -137,7 +139,23 @@ class Driver:
                 await self._cancel(place, str(answer["execution_id"]), chance)
             elif place.kind == "fails" and chance.random() < 0.5:
                 await self._retry(place, key, str(answer["execution_id"]), chance)
+            elif place.kind == "inbox" and random.Random(f"redeliver {key}").random() < 0.5:
+                await self._redeliver(place, key, answer, chance)
         return outcome
+
+    async def _redeliver(self, place: Place, key: str, answer: Mapping[str, Any], chance: random.Random) -> None:
+        """Send what was taken again; asked for until it is known, under one key however often it was delivered."""
+        delivery = str(answer.get("duplicate_of") or answer["delivery_id"])
+        for attempt in range(8):
+            outcome, started = await self._call(
+                "redeliver", chance.choice(sorted(self._apis)), f"/api/v1/deliveries/{delivery}/redeliver", {},
+                {"Authorization": f"Bearer {place.api_key}", "Idempotency-Key": f"redeliver-{delivery}"},
+                canary=place.canary, key=key, of=delivery,
+            )  # fmt: skip
+            if outcome == "ok":
+                self.started.append((str(started["execution_id"]), place.canary))
+                return
+            await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
 
     async def _retry(self, place: Place, key: str, execution: str, chance: random.Random) -> None:
         """Run again what has failed, from its start or from the node; asked for until it is known, or twice."""
@@ -198,7 +216,7 @@ class Driver:
             outcome = "fail"
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             outcome = "info"
-        if outcome == "ok" and op in {"start", "retry"} and isinstance(answer, dict):
+        if outcome == "ok" and op in STARTING and isinstance(answer, dict):
             execution = answer.get("execution_id", "")
         code = answer.get("code", "") if isinstance(answer, dict) else ""
         await self._history.keep(

@@ -87,11 +87,11 @@ class Evidence:
         return found
 
     def accepted(self) -> dict[str, str]:
-        """Execution id → key, of every start and retry that was answered with 2xx."""
+        """Execution id → key, of everything that was answered with 2xx and an execution."""
         return {
             each["execution"]: each["key"]
             for each in self.history
-            if each["op"] in {"start", "retry"} and each["type"] == "ok"
+            if each["op"] in {"start", "retry", "redeliver"} and each["type"] == "ok"
         }
 
     def requests(self) -> dict[tuple[str, str, str], list[Row]]:

@@ -31,13 +31,17 @@ KINDS = (
     Kind("waits", 11, COMPLETED, 1),
     Kind("fails", 5, FAILED, 2),
     Kind("parent", 8, COMPLETED, 3),
-    Kind("hook", 13, COMPLETED, 1),
+    Kind("hook", 9, COMPLETED, 1),
+    Kind("inbox", 4, COMPLETED, 1),
     Kind("unsafe", 10, COMPLETED | FAILED, 1),
 )
 
 CALLS_EACH = sum(each.share * each.calls for each in KINDS) / sum(each.share for each in KINDS)
 """Of an average execution."""
 
+
+HOOKS = frozenset({"hook", "inbox"})
+"""Started by webhooks. `inbox` knows what it had before by a key in the body, not by one in a header."""
 
 CHILD = "child"
 """The workflow that `parent` calls. Its executions carry the key `child-<key of the parent>-<item>`."""
@@ -46,6 +50,11 @@ CHILDREN = 3
 
 _TRIGGERS: dict[str, Document] = {
     "hook": {"id": "start", "type": "webhook", "parameters": {"method": "POST", "respond": "at_once"}},
+    "inbox": {
+        "id": "start",
+        "type": "webhook",
+        "parameters": {"method": "POST", "respond": "at_once", "dedup": {"key": "{{ $json.body.key }}"}},
+    },
     CHILD: {"id": "start", "type": "execute_workflow_trigger"},
 }
 
@@ -219,6 +228,11 @@ return [{"item": str(len(keys) - 1), "of": keys[0]}]
 """
 
 
+def _inbox(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
+    call = _http("call", "/ok/60", sink, canary, method="PUT", retry=_TRIES)
+    return [_in("{{ $json.body.key }}"), call], _chain("start", "in", "call")
+
+
 def _unsafe(sink: str, canary: str, _: float) -> tuple[list[Document], list[Document]]:
     """A POST without a key: never repeated by itself; its outcome may be unknown."""
     call = _http("call", "/ok/400", sink, canary, method="POST", timeout_seconds=UNSAFE_TIMEOUT)
@@ -237,5 +251,6 @@ _MAKERS = {
     CHILD: _child,
     "fails": _fails,
     "hook": _hook,
+    "inbox": _inbox,
     "unsafe": _unsafe,
 }

@@ -9,7 +9,7 @@ from tests.torture.marks import BURIED
 from tests.torture.workflows import CHILDREN, parent_of
 
 KINDS_THAT_ONLY_COMPLETE = frozenset(
-    {"linear", "fanout", "loop", "flaky", "waits", "hook", "parent", "child", KIND, BURIED}
+    {"linear", "fanout", "loop", "flaky", "waits", "hook", "inbox", "parent", "child", KIND, BURIED}
 )
 
 
@@ -56,6 +56,7 @@ def no_phantom(evidence: Evidence) -> Verdict:
     its parent, one for each item, and all of them where the parent completed."""
     wrong: list[str] = []
     invoked, outcomes = evidence.invoked(), evidence.starts()
+    redelivered = _redelivered(evidence)
     found: dict[str, list[str]] = defaultdict(list)
     streams = evidence.facts.executions()
     for execution, events in streams.items():
@@ -71,9 +72,20 @@ def no_phantom(evidence: Evidence) -> Verdict:
         possible = 1 if sent and sent[0]["keyed"] else said["ok"] + said["info"] + unanswered
         if said["ok"] + said["info"] + unanswered == 0:
             possible = 0
+        possible += len(redelivered[key])
         if len(executions) > possible:
             wrong.append(f"{key!r}: {len(executions)} executions, {dict(said)} answers: {executions[:3]}")
     return verdict("C03 no_phantom", len(streams), wrong)
+
+
+def _redelivered(evidence: Evidence) -> dict[str, set[str]]:
+    """Key → deliveries that were sent again, or may have been: each makes one execution, however often it was asked."""
+    refused = {each["n"] for each in evidence.history if each["op"] == "redeliver" and each["type"] == "fail"}
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in evidence.history:
+        if each["op"] == "redeliver" and each["type"] == "invoke" and each["n"] not in refused:
+            found[each["key"]].add(each["of"])
+    return found
 
 
 def _wrong_retries(evidence: Evidence, streams: dict[str, list[Event]]) -> list[str]:
@@ -122,9 +134,9 @@ def idempotency_holds(evidence: Evidence) -> Verdict:
         elif each["status"] in {409, 422}:
             wrong.append(f"{each['key']}: the same request was refused: {each['status']} {each['code']}")
     for each in evidence.history:
-        if each["op"] == "retry" and each["type"] == "ok":
+        if each["op"] in {"retry", "redeliver"} and each["type"] == "ok":
             looked_at += 1
-            ids[f"retry of {each['of']}"].add(each["execution"])
+            ids[f"{each['op']} of {each['of']}"].add(each["execution"])
     wrong += [f"{key}: {len(found)} executions were answered" for key, found in ids.items() if len(found) > 1]
     repeats = looked_at - len(ids)
     return verdict("C04 idempotency_holds", looked_at, wrong, f"{repeats} repeated requests")
