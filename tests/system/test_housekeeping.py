@@ -1,0 +1,156 @@
+"""Old executions go from a running system, on both logs: by the log's time, which a test may put forward."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+from infra.log import open_log
+from infra.log.port import Log, NewRecord, Topic
+from schemas.envelope import KIND_TICK, TickRecord, encode
+from services.housekeeping.catalogue import all_jobs
+from tests.support.cluster import Roles
+from tests.support.processes import eventually
+from tests.system.documents import Document
+
+DAYS = 86_400_000
+ADMIN = "/api/v1/admin"
+
+
+def document(*nodes: Document) -> Document:
+    ids = ["start", *(node["id"] for node in nodes)]
+    return {
+        "name": "Kept",
+        "nodes": [{"id": "start", "type": "manual"}, *nodes],
+        "connections": [{"from": a, "to": b} for a, b in pairwise(ids)],
+    }
+
+
+@asynccontextmanager
+async def opened(cluster: Roles) -> AsyncIterator[Log]:
+    prefix = cluster.settings.get("LINKFLOW_LOG_PREFIX", "")
+    log = await open_log(cluster.log, database_url=cluster.database_url, prefix=prefix)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+async def put_forward(cluster: Roles, days: int) -> None:
+    """A new leader goes on where the log says that time stands."""
+    projector = cluster.processes["projector"]
+    projector.kill()
+    tick = TickRecord(time=time.time_ns() // 1_000_000 + days * DAYS, leader="test")
+    async with opened(cluster) as log:
+        writer = await log.writer()
+        for partition in range(log.partitions):
+            await writer.append(Topic.TICKS, partition, [NewRecord(encode(tick), (("k", KIND_TICK),))])
+        await writer.close()
+    projector.start()
+    await cluster.ready()
+
+
+async def job(cluster: Roles, name: str) -> dict[str, Any]:
+    """Ask for a run and wait for its end; its figures."""
+    found: dict[str, Any] = {}
+
+    async def asked() -> bool:
+        nonlocal found
+        status, _, found = await cluster.client.send("POST", f"{ADMIN}/jobs/{name}/run")
+        return status == 202
+
+    async def ended() -> bool:
+        nonlocal found
+        runs = (await cluster.client.ask("GET", f"{ADMIN}/jobs/{name}/runs"))["items"]
+        found = next(run for run in runs if run["due"] == found["due"])
+        return found["result"] not in ("asked", "running")
+
+    await eventually(asked, lambda: f"there is no job {name}", within=40)
+    await eventually(ended, lambda: str(found), within=60)
+    assert found["result"] == "done", found
+    return dict(found["figures"])
+
+
+async def test_what_is_old_goes_and_everything_goes_on(roles: Callable[..., Roles], log: str) -> None:
+    async with roles(log) as cluster:
+        client = cluster.client
+        large = {"id": "large", "type": "set", "parameters": {"fields": {"text": "{{ 'x'.repeat($json.size) }}"}}}
+        flow, _ = await client.deploy(document(large))
+        waits, _ = await client.deploy(
+            document({"id": "wait", "type": "wait", "parameters": {"seconds": 100 * 86_400}})
+        )
+
+        async def run(count: int, size: int = 3) -> None:
+            for _ in range(count):
+                body = {"input": {"size": size}, "wait": 20}
+                assert (await client.ask("POST", f"/api/v1/workflows/{flow}/execute", json=body))[
+                    "status"
+                ] == "completed"
+
+        await run(20)
+        await run(2, 80_000)
+        waiting = (await client.execute(waits, {}))["execution_id"]
+        await run(10)
+        await settled(cluster)
+        assert (await cluster.verify()).executions == 33
+
+        await put_forward(cluster, 40)
+        taken = await job(cluster, "retention")
+        cut = await job(cluster, "log")
+        history = (await client.ask("GET", f"{ADMIN}/jobs/retention/runs"))["items"]
+        assert sum(run["figures"]["executions"] for run in history) == 32, taken
+        listed = (await client.ask("GET", "/api/v1/executions"))["items"]
+        assert [(each["id"], each["status"]) for each in listed] == [(waiting, "waiting")]
+        async with opened(cluster) as source:
+            firsts = [await source.first_offset(Topic.EXECUTIONS, number) for number in range(source.partitions)]
+        assert sum(firsts) > 10, cut
+        await cluster.verify()
+
+        for name, process in cluster.processes.items():  # all come back behind the cut
+            if name != "projector":
+                process.kill()
+        cluster.start_all()
+        await cluster.ready()
+        await run(5)
+        assert (await client.execution(waiting))["status"] == "waiting"
+        code, out, err = await cluster.cli("rebuild", "all")
+        assert code == 0, out + err
+        await settled(cluster)
+        await cluster.verify()
+        usage = (await client.ask("GET", "/api/v1/usage?by=day&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z"))[
+            "items"
+        ]
+        assert sum(each["queued"] for each in usage) == 38
+        assert sum(each["completed"] for each in usage) == 37
+        await _commands(cluster)
+
+
+async def _commands(cluster: Roles) -> None:
+    async def told(*words: str) -> Any:
+        code, out, err = await cluster.cli(*words, "--json")
+        assert code == 0, out + err
+        return json.loads(out)
+
+    stale = await told("admin", "run", "stale_work")
+    assert (stale["result"], stale["figures"]["idle"], stale["figures"]["overdue"]) == ("done", 0, 0)
+    assert {each["due"] for each in await told("admin", "runs", "stale_work")} >= {stale["due"]}
+    jobs = {each["name"]: each["last_run"]["result"] for each in await told("admin", "jobs")}
+    assert set(jobs) == {each.name for each in all_jobs("03:00", "UTC")}
+    processes = await told("admin", "processes")
+    assert {each["role"] for each in processes} == {"api", "worker", "projector", "scheduler"}
+    assert all(each["state"] == "alive" for each in processes)
+    assert sum(each["completed"] for each in await told("admin", "usage", "--from", "2020-01-01T00:00:00Z")) == 37
+    kept = await told("workspaces", "retention", "default", "--days", "60", "--payload-days", "5")
+    assert (kept["retention_days"], kept["payload_retention_days"]) == (60, 5)
+
+
+async def settled(cluster: Roles) -> None:
+    """Until the projector has nothing before it."""
+
+    async def done() -> bool:
+        _, _, body = await cluster.client.send("GET", "/health")
+        return bool(body["components"]["projector"].get("records_waiting") == 0)
+
+    await eventually(done, lambda: "the projector does not come to the end", within=30)
