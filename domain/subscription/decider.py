@@ -27,7 +27,7 @@ from domain.subscription.commands import (
     SubscriptionCommand,
     TellEvents,
 )
-from domain.subscription.definition import WebhookChannel, channel_name, problems_of
+from domain.subscription.definition import EmailChannel, SlackChannel, WebhookChannel, channel_name, problems_of
 from domain.subscription.deliveries import delivery_id, start
 from domain.subscription.events import (
     DeliveryDropped,
@@ -53,6 +53,8 @@ EXECUTION_STREAM = "execution-"
 MOST_OPEN = 16
 MOST_TESTS = 8
 MOST_WAITING = 1_000
+MOST_TOGETHER = 20
+"""Events that one mail or message tells of, where they came while the one before was being sent."""
 MINUTE_MS = 60_000
 GONE = "gone"
 """Code of a failure after which nothing is sent there any more: the receiver said so (HTTP 410)."""
@@ -113,17 +115,24 @@ class _Course:
         self.state = evolve(self.state, event)
 
     def begin(self, at: int) -> None:
-        """Start what waits, as far as there is room."""
-        if self.state.status != "active":
-            return
-        room = MOST_OPEN - len(self.state.open)
-        for delivery, waiting in list(islice(self.state.waiting.items(), max(0, room))):
-            self.start(delivery, waiting, at)
+        """Start what waits, as far as there is room. People get one message at a time, about all that waits for it."""
+        together = isinstance(self.state.definition.channel, EmailChannel | SlackChannel)
+        size, most = (MOST_TOGETHER, 1) if together else (1, MOST_OPEN)
+        while self.state.status == "active" and self.state.waiting and self.under_way < most:
+            self.start(list(islice(self.state.waiting.items(), size)), at)
 
-    def start(self, delivery: str, waiting: Waiting, at: int) -> None:
-        command = start(self.state.definition, self.stream, delivery, waiting.notice, waiting.try_name, at)
+    @property
+    def under_way(self) -> int:
+        """Executions that deliver now; tests come on top."""
+        return len({each.execution_id for each in self.state.open.values() if not each.test})
+
+    def start(self, deliveries: Sequence[tuple[str, Waiting]], at: int) -> None:
+        """One execution for all of them, named after the first."""
+        told = [(delivery, each.notice) for delivery, each in deliveries]
+        command = start(self.state.definition, self.stream, told, deliveries[0][1].try_name, at)
         execution = command.execution_id
-        self.emit(DeliveryStarted(delivery, execution, at))
+        for delivery, _ in deliveries:
+            self.emit(DeliveryStarted(delivery, execution, at))
         sent = str(uuid5(UUID(execution), "start"))
         self.commands.append(OutgoingCommand(sent, EXECUTION_STREAM + execution, command))
 
@@ -205,7 +214,7 @@ def _test(command: SendTest, course: _Course) -> Decision:
     data = {"subscription_id": course.id, "name": state.definition.name}
     notice = Notice(command.delivery_id, TEST_TYPE, command.at, course.workspace, data)
     course.emit(DeliveryQueued(command.delivery_id, notice, command.at, test=True))
-    course.start(command.delivery_id, course.state.waiting[command.delivery_id], command.at)
+    course.start([(command.delivery_id, course.state.waiting[command.delivery_id])], command.at)
     return course.decision()
 
 
@@ -236,19 +245,20 @@ def _ended(command: NoteDeliveryEnded, course: _Course) -> Decision:
         failures, since = (failures, since) if under_way.test else (0, 0)
     elif command.status != "cancelled" and not under_way.test:
         failures, since = failures + 1, since or command.at
-    course.emit(
-        DeliveryEnded(
-            delivery_id=command.delivery_id,
-            execution_id=command.execution_id,
-            status="delivered" if delivered else "failed",
-            at=command.at,
-            code=command.code,
-            message=command.message,
-            response_status=command.response_status,
-            failures=failures,
-            failing_since=since,
+    for delivery in [name for name, each in state.open.items() if each.execution_id == command.execution_id]:
+        course.emit(
+            DeliveryEnded(
+                delivery_id=delivery,
+                execution_id=command.execution_id,
+                status="delivered" if delivered else "failed",
+                at=command.at,
+                code=command.code,
+                message=command.message,
+                response_status=command.response_status,
+                failures=failures,
+                failing_since=since,
+            )
         )
-    )
     if not delivered and not under_way.test:
         _judge(command, course)
     course.begin(command.at)

@@ -4,7 +4,7 @@ A delivery is an execution of a built-in workflow (`domain.subscription.built_in
 credentials and recovery are those of every other execution.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -40,8 +40,13 @@ def kind_of(channel: Channel) -> str:
             return credential
 
 
-def start(definition: Definition, stream: str, delivery: str, notice: Notice, try_name: str, at: int) -> StartExecution:
-    """The execution that delivers `notice`. Its id is derived, so that what is sent twice runs once."""
+Told = Sequence[tuple[str, Notice]]
+"""(delivery id, what it tells of); a webhook gets one at a time."""
+
+
+def start(definition: Definition, stream: str, told: Told, try_name: str, at: int) -> StartExecution:
+    """The execution that delivers `told`. Its id is derived from the first, so that what is sent twice runs once."""
+    delivery = told[0][0]
     execution = str(uuid5(UUID(delivery), try_name))
     return StartExecution(
         execution_id=execution,
@@ -49,24 +54,25 @@ def start(definition: Definition, stream: str, delivery: str, notice: Notice, tr
         workflow_version=VERSION,
         trigger_node="event",
         trigger_type=TRIGGER,
-        items=[item_of(definition, delivery, notice)],
+        items=[item_of(definition, told)],
         queued_at=at,
         fingerprint=delivery,
         origin=Origin(kind="delivery", stream=stream, ref=delivery),
     )
 
 
-def item_of(definition: Definition, delivery: str, notice: Notice) -> Item:
+def item_of(definition: Definition, told: Told) -> Item:
     channel = definition.channel
+    delivery, notice = told[0]
+    notices = [each for _, each in told]
     match channel:
         case WebhookChannel(url=url):
             body = msgspec.json.encode(body_of(delivery, notice)).decode()
             sent: dict[str, Any] = {"id": delivery, "url": url, "body": body}
         case EmailChannel(to=to):
-            sent = {"to": to, "subject": headline(definition, notice), "text": _text(definition, delivery, notice)}
+            sent = {"to": to, "subject": subject(notices), "text": _mail(definition, told)}
         case SlackChannel(channel=name):
-            said = f"{_escaped(headline(definition, notice))}\n{_escaped(_lines(notice))}".strip()
-            sent = {"channel": name, "text": said[:_LONGEST_TEXT]}
+            sent = {"channel": name, "text": _escaped(_paragraphs(notices))}
     return {"json": {**sent, "credential_id": channel.credential_id}}
 
 
@@ -89,17 +95,37 @@ _SUBJECT: Final = 200
 _LEFT_OUT = frozenset({"output", "url"})
 
 
-def headline(definition: Definition, notice: Notice) -> str:
+def subject(notices: Sequence[Notice]) -> str:
     """One line that says what happened."""
+    if len(notices) == 1:
+        return f"[LinkFlow] {headline(notices[0])}"[:_SUBJECT]
+    kinds = ", ".join(dict.fromkeys(_words(each.type) for each in notices))
+    return f"[LinkFlow] {len(notices)} events: {kinds}"[:_SUBJECT]
+
+
+def headline(notice: Notice) -> str:
+    """What happened, and to what."""
     data = notice.data
-    subject = data.get("workflow_name") or data.get("name") or data.get("command") or ""
-    line = f"[LinkFlow] {notice.type.replace('.', ' ').replace('_', ' ')}{f': {subject}' if subject else ''}"
-    return " ".join(line.split())[:_SUBJECT]
+    what = data.get("workflow_name") or data.get("name") or data.get("command") or ""
+    return " ".join(f"{_words(notice.type)}{f': {what}' if what else ''}".split())[:_SUBJECT]
 
 
-def _text(definition: Definition, delivery: str, notice: Notice) -> str:
-    why = f"You get this because of the subscription {definition.name!r}. Delivery {delivery}."
-    return f"{_lines(notice)[:_LONGEST_TEXT]}\n\n-- \n{why}\n"
+def _words(type_: str) -> str:
+    return type_.replace(".", " ").replace("_", " ")
+
+
+def _paragraphs(notices: Sequence[Notice]) -> str:
+    """One event in detail; several by a line each, with where to look."""
+    if len(notices) == 1:
+        return f"{headline(notices[0])}\n{_lines(notices[0])}"[:_LONGEST_TEXT]
+    lines = [" ".join((iso_time(each.at), headline(each), str(each.data.get("url", "")))) for each in notices]
+    return "\n".join(line.strip() for line in lines)[:_LONGEST_TEXT]
+
+
+def _mail(definition: Definition, told: Told) -> str:
+    why = f"You get this because of the subscription {definition.name!r}."
+    ids = f"Delivery {', '.join(delivery for delivery, _ in told)}."
+    return f"{_paragraphs([notice for _, notice in told])}\n\n-- \n{why}\n{ids}\n"
 
 
 def _lines(notice: Notice) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from domain.subscription.deliveries import WORKFLOWS
 from schemas.cursors import encode_cursor
 from schemas.envelope import CommitRecord, EventRecord, decode_commit
 from services.api.answers import Accepted
@@ -18,6 +19,7 @@ from services.api.positions import Positions
 from services.api.reads import Reads
 
 INLINE_BYTES = 64 * 1024
+DELIVERING = frozenset(WORKFLOWS.values())
 _KEPT_ORIGINS = 50_000
 _ENDS = frozenset(f"execution.{end}" for end in ("completed", "failed", "cancelled", "timed_out"))
 _ORIGIN_SECONDS = 1.0
@@ -32,6 +34,10 @@ class Wish:
     execution_id: str | None = None
 
     def wants(self, event_type: str, execution_id: str | None, workflow_id: str | None) -> bool:
+        """Executions that deliver to subscriptions are shown to who names them or their workflow."""
+        named = self.workflow_id is not None or self.execution_id is not None
+        if not named and workflow_id is not None and workflow_id in DELIVERING:
+            return False
         return (
             (self.types is None or event_type in self.types)
             and (self.execution_id is None or self.execution_id == execution_id)

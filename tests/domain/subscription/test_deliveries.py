@@ -39,7 +39,7 @@ def deliver(channel: Channel) -> Node:
 
 
 def request(channel: Channel, told: Notice = FAILED) -> Any:
-    item = item_of(definition(channel), delivery_id(ID, told.id), told)
+    item = item_of(definition(channel), [(delivery_id(ID, told.id), told)])
     operation = deliver(channel).operation
     assert isinstance(operation, Effects)
     return operation.request(Scope(item["json"], item_index=0, items=[item]))
@@ -151,3 +151,14 @@ def test_users_cannot_have_these_nodes() -> None:
     assert not any(name.startswith(("deliver_", "notify_")) for name in NODE_TYPES)
     assert all(is_built_in(workflow) and built_in_graph(workflow, 2) is None for workflow in WORKFLOWS.values())
     assert not is_built_in(ID)
+
+
+def test_several_events_are_told_in_one_message_a_line_each() -> None:
+    told = [FAILED, notice("y", "dead_letter.reviewed", command="execution.start"), notice("z", "dead_letter.reviewed")]
+    item = item_of(definition(MAIL), [(delivery_id(ID, each.id), each) for each in told])["json"]
+    assert item["subject"] == "[LinkFlow] 3 events: execution failed, dead letter reviewed"
+    lines = item["text"].split("\n")
+    assert "execution failed: Orders" in lines[0]
+    assert lines[0].endswith("/api/v1/executions/e1")
+    assert "dead letter reviewed: execution.start" in lines[1]
+    assert all(delivery_id(ID, each.id) in item["text"] for each in told)

@@ -96,6 +96,21 @@ def test_a_few_go_side_by_side_and_the_others_wait_in_order() -> None:
     assert [each[0].fingerprint for each in following] == waiting
 
 
+def test_people_get_one_message_at_a_time_about_all_that_came_meanwhile() -> None:
+    subscription = Given(definition(EmailChannel(["ops@example.com"], "c"), disable_failures=2, disable_minutes=0))
+    (first,) = starts(subscription.tell(placed(1)))
+    assert not starts(subscription.tell(*(placed(n) for n in range(2, 27))))
+    (second,) = starts(subscription.end(first, "completed"))
+    assert subscription.state is not None
+    assert (len(subscription.state.open), len(subscription.state.waiting)) == (20, 5)
+    ended = subscription.end(second, "failed")
+    assert len([event for event in ended.events if isinstance(event, DeliveryEnded)]) == 20
+    assert subscription.state.failures == 1  # one message
+    (third,) = starts(ended)
+    assert len({first.execution_id, second.execution_id, third.execution_id}) == 3
+    assert any(isinstance(event, SubscriptionDisabled) for event in subscription.end(third, "failed").events)
+
+
 def test_what_nobody_can_keep_up_with_is_dropped_and_said_so() -> None:
     subscription = Given()
     for begin in range(0, MOST_OPEN + MOST_WAITING, 50):

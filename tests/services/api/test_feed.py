@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import websockets
 
+from domain.subscription.deliveries import WORKFLOWS
 from infra.log.port import Topic
 from schemas.cursors import Cursor, InvalidCursor, encode_cursor
 from schemas.fence import Fence
@@ -284,3 +285,10 @@ def test_cursors_that_are_none(text: str) -> None:
 def test_cursors_keep_what_they_say() -> None:
     anchors = (-1, 0, 127, 2**40)
     assert Cursor.decode(encode_cursor(anchors, 2, 300), 4) == Cursor(anchors, 2, 300)
+
+
+def test_what_delivers_to_subscriptions_is_shown_to_who_names_it() -> None:
+    workflow = WORKFLOWS["webhook"]
+    assert not Wish().wants("execution.completed", "e", workflow)
+    assert Wish(workflow_id=workflow).wants("execution.completed", "e", workflow)
+    assert Wish(execution_id="e").wants("execution.completed", "e", workflow)
