@@ -101,6 +101,10 @@ class JobRuns:
             row.next_due,
         )
 
+    async def announced(self) -> dict[str, datetime]:
+        """Job → when it was said to be due next."""
+        return {row["name"]: row["next_due"] for row in await self._pool.fetch("SELECT name, next_due FROM jobs")}
+
     async def finished(self) -> dict[str, datetime]:
         """Job → the newest due time that needs no run any more."""
         rows = await self._pool.fetch(

@@ -5,10 +5,9 @@ from typing import Final
 
 from domain.schedule.zones import moment_of
 from infra.log.port import Topic
-from projections.retention import faded
 from services.housekeeping.jobs import Work
 from services.housekeeping.places import LANES, appended_at, commits_read, inputs_answered
-from services.housekeeping.retention import batch
+from services.housekeeping.retention import batch, forget_uses
 
 YOUNGEST: Final = timedelta(days=1)
 """What was stored later may be named by something that is on its way."""
@@ -25,27 +24,13 @@ _OTHERS = (
 
 
 async def delete_blobs(work: Work) -> None:
-    """Figures: uses (by executions that are gone or have lost their payloads), blobs, bytes."""
+    """Figures: blobs, bytes; uses that were forgotten on the way."""
     work.figures.update(uses=0, blobs=0, bytes=0)
-    await _forget_uses(work)
+    await forget_uses(work)
     before = await _stored_before(work)
     others = [row[0] for row in await work.pool.fetch(_OTHERS) if row[0]]
     while await _delete_some(work, before, others) == BATCH:
         pass
-
-
-async def _forget_uses(work: Work) -> None:
-    gone = (
-        "u.queued_at < (SELECT max(ended_before) FROM horizons) AND NOT EXISTS"
-        " (SELECT FROM executions e WHERE e.id = u.execution_id AND e.queued_at = u.queued_at)"
-    )
-    payloads_gone = (
-        f"EXISTS (SELECT FROM executions e WHERE e.id = u.execution_id AND e.queued_at = u.queued_at AND {faded('e')})"
-    )
-    for condition in (gone, payloads_gone):
-        async with batch(work) as connection:
-            done = await connection.execute(f"DELETE FROM blob_uses u WHERE {condition}")  # noqa: S608
-        work.count("uses", int(done.rpartition(" ")[2]))
 
 
 async def _stored_before(work: Work) -> datetime:

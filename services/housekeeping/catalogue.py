@@ -22,7 +22,16 @@ def all_jobs(at: str, zone: str) -> list[Job]:
         Job("stale_work", "Finds executions that should go on and do not.", ByInterval(300), 120, find_stale_work),
         Job("dead_letters", "Says how the review of the dead letters goes.", ByInterval(600), 60, report_dead_letters),
         Job("leftovers", "Removes what dead processes left behind.", ByInterval(3_600), 120, clear_leftovers),
-        Job("retention", "Takes away what is older than its workspace keeps it.", daily(), 7_200, apply_retention),
-        Job("blobs", "Deletes large values that nothing kept names.", daily(20), 3_600, delete_blobs),
-        Job("log", "Cuts commits of which nothing is kept, and answered inputs.", daily(40), 7_200, cut_log),
+        Job(
+            "retention",
+            "Takes away what is older than its workspace keeps it.",
+            daily(),
+            7_200,
+            apply_retention,
+            waits=True,
+        ),
+        Job("blobs", "Deletes large values that nothing kept names.", daily(20), 3_600, delete_blobs, waits=True),
+        Job(
+            "log", "Cuts commits of which nothing is kept, and answered inputs.", daily(40), 7_200, cut_log, waits=True
+        ),
     ]

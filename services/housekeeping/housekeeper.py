@@ -81,8 +81,13 @@ class Housekeeper:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _begin(self) -> None:
-        self._finished = {job: instant_of(due) for job, due in (await self._runs.finished()).items()}
+        finished, announced = await self._runs.finished(), await self._runs.announced()
         for job in self._jobs.values():
+            if job.name in finished:
+                self._finished[job.name] = instant_of(finished[job.name])
+            elif job.waits:  # not before it was said to be due: who starts or upgrades has time to settle things
+                due = announced.get(job.name)
+                self._finished[job.name] = self._now if due is None else instant_of(due) - 1
             await self._announce(job)
 
     async def _announce(self, job: Job) -> None:

@@ -39,6 +39,8 @@ class Job:
     timing: Timing
     seconds: int
     run: Callable[[Work], Awaitable[None]]
+    waits: bool = False
+    """Its first run is not made up for: it comes when it is due."""
 
 
 def timing_text(timing: Timing) -> str:

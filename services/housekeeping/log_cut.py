@@ -1,4 +1,4 @@
-"""Cuts the log: commits of executions of which nothing is kept, and inputs that were answered some time ago.
+"""Cuts the log: commits of executions of which nothing is kept, inputs that were answered some time ago, old letters.
 
 A partition is cut from its beginning up to the first commit of an execution that has a row: one that is open or kept
 pins what comes behind it, so that rows can always be rebuilt. What is cut is summed up first (the fence's place, the
@@ -26,11 +26,13 @@ from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence
 from services.housekeeping.jobs import Work
 from services.housekeeping.places import appended_at, commits_read, inputs_answered
-from services.housekeeping.retention import batch
+from services.housekeeping.retention import batch, forget_uses
 
 COMMITS_KEPT_MS: Final = 86_400_000
 INPUTS_KEPT_MS: Final = 2 * 86_400_000
-"""Answered inputs are read by nobody; people may want to look at them for a while."""
+LETTERS_KEPT_MS: Final = 90 * 86_400_000
+"""Answered inputs and the topic of dead letters (each letter is a stream of its own, too) are read by nobody; people may
+want to look at them for a while."""
 READ_AT_ONCE: Final = 1_000
 _PAUSE_SECONDS: Final = 0.05
 _READ_SECONDS: Final = 10.0
@@ -41,15 +43,19 @@ Usage = dict[tuple[str, int], Counter[str]]
 
 
 async def cut_log(work: Work) -> None:
-    """Figures: commits, inputs (records cut); pinned (partitions that an open execution holds on to), refused (why a
-    partition is left alone)."""
-    work.figures.update(commits=0, inputs=0, pinned=0)
+    """Figures: commits, inputs, letters (records cut); pinned (partitions that an open execution holds on to), refused
+    (why a partition is left alone)."""
+    work.figures.update(commits=0, inputs=0, letters=0, pinned=0)
+    await forget_uses(work)  # what is cut can say no more that there is nothing to them
     for partition in range(work.log.partitions):
         try:
             await _cut_commits(work, partition)
         except HistoryMissing as error:
             work.figures.setdefault("refused", []).append(str(error))
-        await _cut_inputs(work, partition)
+        answered = await inputs_answered(work, Topic.EXECUTIONS, partition)
+        await _cut_older(work, "inputs", Topic.EXECUTION_COMMANDS, partition, answered, INPUTS_KEPT_MS)
+        end = await work.log.end_offset(Topic.DEAD_LETTERS, partition)
+        await _cut_older(work, "letters", Topic.DEAD_LETTERS, partition, end, LETTERS_KEPT_MS)
     if work.log_schema and work.figures["commits"] + work.figures["inputs"] >= _WORTH_A_VACUUM:
         for table in ("executions", "execution_commands"):
             await work.pool.execute(f'VACUUM (ANALYZE) "{work.log_schema}".{table}')
@@ -192,11 +198,11 @@ async def _add_usage(connection: PooledConnection, usage: Usage) -> None:
     )
 
 
-async def _cut_inputs(work: Work, partition: int) -> None:
-    topic = Topic.EXECUTION_COMMANDS
+async def _cut_older(work: Work, figure: str, topic: Topic, partition: int, until: int, kept_ms: int) -> None:
+    """Cut what the log took more than `kept_ms` ago, up to offset `until`."""
     low = first = await work.log.first_offset(topic, partition)
-    high = await inputs_answered(work, Topic.EXECUTIONS, partition)
-    before = work.now - INPUTS_KEPT_MS
+    high = until
+    before = work.now - kept_ms
     while low < high:  # the first one that is too young
         middle = (low + high) // 2
         at = await appended_at(work, topic, partition, middle)
@@ -206,4 +212,4 @@ async def _cut_inputs(work: Work, partition: int) -> None:
             high = middle
     if low > first:
         await work.log.delete_before(topic, partition, low)
-        work.count("inputs", low - first)
+        work.count(figure, low - first)

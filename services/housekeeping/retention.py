@@ -16,7 +16,7 @@ import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.postgres.pool import PooledConnection
-from projections.retention import AGED_TABLES, ANYBODY, ended, fade, has_payloads
+from projections.retention import AGED_TABLES, ANYBODY, ended, fade, faded, has_payloads
 from services.housekeeping.jobs import Work
 from services.housekeeping.places import REBUILDING
 
@@ -46,8 +46,9 @@ async def batch(work: Work) -> AsyncIterator[PooledConnection]:
 
 
 async def apply_retention(work: Work) -> None:
-    """Figures: months (dropped), executions, payloads (of executions), and rows of the other tables that age."""
-    work.figures.update(months=0, executions=0, payloads=0, **dict.fromkeys(AGED_TABLES, 0))
+    """Figures: months (dropped), executions, payloads (of executions), uses (of large values), and rows of the other
+    tables that age."""
+    work.figures.update(months=0, executions=0, payloads=0, uses=0, **dict.fromkeys(AGED_TABLES, 0))
     await _store_horizons(work)
     touched = set[str]()
     await _drop_months(work)
@@ -56,6 +57,7 @@ async def apply_retention(work: Work) -> None:
             touched |= await _take_executions(work, row["workspace_id"], row["ended_before"])
             touched |= await _take_payloads(work, row["workspace_id"], row["payloads_before"])
             await _take_aged(work, row["workspace_id"], row["ended_before"])
+    await forget_uses(work)
     if work.figures["executions"] + work.figures["payloads"] >= _WORTH_A_VACUUM:
         for month in sorted(touched):
             for table in MONTH_TABLES:
@@ -203,3 +205,18 @@ async def _in_batches(
         months |= {f"{queued_at:%Y_%m}" for queued_at, _ in keys}
         work.count(figure, len(keys))
         await asyncio.sleep(time.monotonic() - began)  # others have half of the time
+
+
+async def forget_uses(work: Work) -> None:
+    """Executions that are gone, or without their payloads, name no large values any more."""
+    gone = (
+        "u.queued_at < (SELECT max(ended_before) FROM horizons) AND NOT EXISTS"
+        " (SELECT FROM executions e WHERE e.id = u.execution_id AND e.queued_at = u.queued_at)"
+    )
+    payloads_gone = (
+        f"EXISTS (SELECT FROM executions e WHERE e.id = u.execution_id AND e.queued_at = u.queued_at AND {faded('e')})"
+    )
+    for condition in (gone, payloads_gone):
+        async with batch(work) as connection:
+            done = await connection.execute(f"DELETE FROM blob_uses u WHERE {condition}")  # noqa: S608
+        work.count("uses", int(done.rpartition(" ")[2]))

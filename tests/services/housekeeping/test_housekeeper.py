@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -107,6 +107,22 @@ async def test_of_many_due_times_missed_the_newest_is_made_up_for(postgres_url: 
         runs = await ended(pool, 3)
     assert tidy.runs == 3
     assert [(instant_of(run.due) - T0) // MINUTE for run in runs] == [61, 60, 0]
+
+
+async def test_a_daily_job_waits_for_its_first_time_and_is_made_up_for_then(postgres_url: str, pool: Pool) -> None:
+    heavy = Counted()
+    daily = Job("heavy", "Is heavy.", ByCron("0 3 * * *", "Europe/Berlin"), 20, heavy, waits=True)
+    evening = instant_of(datetime(2027, 3, 27, 18, tzinfo=UTC))
+    async with keeping(postgres_url, pool, daily, job(Counted()), now=evening):
+        await ended(pool, 1)
+    assert heavy.runs == 0
+    # Nobody led at 3 o'clock (the night in which the clocks are set forward).
+    async with keeping(postgres_url, pool, daily, now=evening + 20 * 60 * MINUTE):
+        (run,) = await ended(pool, 1, name="heavy")
+    assert (run.result, run.due) == ("done", datetime(2027, 3, 28, 1, tzinfo=UTC))
+    async with keeping(postgres_url, pool, daily, job(Counted()), now=evening + 21 * 60 * MINUTE):
+        await ended(pool, 2)
+    assert heavy.runs == 1
 
 
 async def test_two_leaders_at_once_do_nothing_twice(postgres_url: str, pool: Pool) -> None:

@@ -331,7 +331,7 @@ async def test_commits_of_the_last_day_stay(old_and_new: World, pool: Pool) -> N
     await apply_retention(at(45, old_and_new, pool))
     work = at(0.9, old_and_new, pool)  # all records came at T0
     await cut_log(work)
-    assert work.figures == {"commits": 0, "inputs": 0, "pinned": 0}
+    assert {name: work.figures[name] for name in ("commits", "inputs", "pinned")} == dict(commits=0, inputs=0, pinned=0)
 
 
 async def test_answered_inputs_go_two_days_later(pool: Pool, project: Project) -> None:
@@ -350,10 +350,15 @@ async def test_answered_inputs_go_two_days_later(pool: Pool, project: Project) -
     work = Work(pool, world.log, T0 + INPUTS_KEPT_MS + 7 * HOUR)
     await cut_log(work)
     assert await world.log.first_offset(Topic.EXECUTION_COMMANDS, 0) == 7
+    for _ in range(3):
+        world.log.append(Topic.DEAD_LETTERS, 1, [NewRecord(b"x")])
     work = Work(pool, world.log, T0 + 90 * DAY)
     await cut_log(work)
+    assert await world.log.first_offset(Topic.DEAD_LETTERS, 1) == 0
     assert await world.log.first_offset(Topic.EXECUTION_COMMANDS, 0) == 12
     assert work.figures["inputs"] == 5
+    await cut_log(Work(pool, world.log, T0 + 92 * DAY))
+    assert await world.log.first_offset(Topic.DEAD_LETTERS, 1) == 3
 
 
 async def test_a_rebuild_and_retention_keep_out_of_each_others_way(
