@@ -31,8 +31,8 @@ from services.housekeeping.retention import batch, forget_uses
 COMMITS_KEPT_MS: Final = 86_400_000
 INPUTS_KEPT_MS: Final = 2 * 86_400_000
 LETTERS_KEPT_MS: Final = 90 * 86_400_000
-"""Answered inputs and the topic of dead letters (each letter is a stream of its own, too) are read by nobody; people may
-want to look at them for a while."""
+"""Answered inputs and the topic of dead letters are read by nobody (each letter is a stream of its own, too); people
+may want to look at them for a while."""
 READ_AT_ONCE: Final = 1_000
 _PAUSE_SECONDS: Final = 0.05
 _READ_SECONDS: Final = 10.0

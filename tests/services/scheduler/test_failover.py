@@ -65,11 +65,11 @@ def scheduler(name: str, url: str, home: Path) -> Process:
 
 
 async def jobs_done(pool: Pool) -> None:
-    """Until every job has run."""
+    """Until every job has run that does not wait for the night."""
     async with asyncio.timeout(40):
         while True:
-            found = await JobRuns(pool).jobs()
-            if found and all(last is not None and last.ended_at is not None for _, last in found):
+            found = [last for job, last in await JobRuns(pool).jobs() if job.timing.startswith("every")]
+            if found and all(last is not None and last.ended_at is not None for last in found):
                 return
             await asyncio.sleep(0.1)
 
