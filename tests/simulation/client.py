@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.dead_letter.commands import RedriveLetter
 from domain.execution.commands import CancelExecution, GiveVerdict, StartExecution
+from domain.inbox.decider import stream_of
 from domain.workspace.commands import AddApiKey, CreateWorkspace
 from infra.log.port import LogError, LogUnavailable, NewRecord, Topic, Writer
 from projections.memory import MemoryTables
@@ -19,6 +20,7 @@ from schemas.envelope import KIND_COMMAND, CommitRecord, decode_commit, encode, 
 from schemas.fence import Fence
 from schemas.payloads import BlobCollector
 from tests.simulation.clocks import simulated_wall_ms
+from tests.simulation.deliveries import Sent
 from tests.simulation.log import SimLog
 from tests.simulation.stores import SimBlobs
 from tests.simulation.workload import Bad, Wish, Workload, workflow_id
@@ -44,7 +46,7 @@ class Answered:
 
 
 class Client:
-    """All clients of one simulation. `promised`: executions for which a 202 was given."""
+    """All clients of one simulation. `promised`: executions that were accepted by a 202; `taken`: such deliveries."""
 
     def __init__(
         self, log: SimLog, tables: MemoryTables, blobs: SimBlobs, source: random.Random, load: Workload
@@ -59,6 +61,7 @@ class Client:
         self._asked_at: dict[tuple[str, str, int], float] = {}
         self.answers: list[Answered] = []
         self.promised: set[str] = set()
+        self.taken: set[str] = set()
         self.appended: set[str] = set()
         self.run_again: set[tuple[str, str, int]] = set()
         self.left = 0
@@ -69,7 +72,8 @@ class Client:
 
     async def run(self) -> None:
         load = self._load
-        self.left = sum(len(wish.asks) for wish in load.wishes) + len(load.api_keys) + len(load.bad) + 1
+        asked = sum(len(each.asks) for each in (*load.wishes, *load.deliveries))
+        self.left = asked + len(load.api_keys) + len(load.bad) + 1
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._judge())
@@ -80,6 +84,9 @@ class Client:
                 group.create_task(self._aggregate(at, add))
             for number, bad in enumerate(load.bad):
                 group.create_task(self._put_bad(number, bad))
+            for sent in load.deliveries:
+                for at in sent.asks:
+                    group.create_task(self._deliver(sent, at))
             for wish in load.wishes:
                 for at, fingerprint in wish.asks:
                     group.create_task(self._ask(wish, at, fingerprint))
@@ -120,6 +127,24 @@ class Client:
             queued_at=made,
             fingerprint=fingerprint,
         )
+
+    async def _deliver(self, sent: Sent, at: float) -> None:
+        """A sender with an Idempotency-Key asks until it is answered; another one asks once."""
+        await asyncio.sleep(at)
+        while True:
+            made = simulated_wall_ms()
+            try:
+                answer = await self._send(stream_of(sent.endpoint), sent.command(made), made, wait=True)
+            except (LogError, TimeoutError):
+                if not sent.keyed:
+                    break
+                await asyncio.sleep(self._random.uniform(0.2, 3.0))
+                continue
+            if answer is not None and answer.outcome.kind in {"accepted", "duplicate"}:
+                self.taken.add(sent.identity)
+            if answer is not None and answer.outcome.code != "stale_command":
+                break
+        self.left -= 1
 
     async def _aggregate(self, at: float, command: Any) -> None:
         await asyncio.sleep(at)

@@ -11,6 +11,7 @@ from typing import Any
 from infra.log.memory import MemoryLog
 from infra.log.port import LogError, Record, Topic
 from projections.memory import MemoryTables
+from tests.simulation.checkers.deliveries import check_deliveries, held
 from tests.simulation.checkers.effects import EffectsChecker
 from tests.simulation.checkers.families import check_families, unanswered
 from tests.simulation.checkers.ledger import Ledger
@@ -20,6 +21,7 @@ from tests.simulation.checkers.reading import ReadingChecker
 from tests.simulation.checkers.states import StatesChecker
 from tests.simulation.client import Client
 from tests.simulation.clocks import EPOCH_MS, silent, simulated
+from tests.simulation.deliveries import random_deliveries
 from tests.simulation.faults import Faults
 from tests.simulation.group import Group
 from tests.simulation.log import SimLog
@@ -97,6 +99,8 @@ class Simulation:
         group = Group(self._loop, self._source("group"), partitions, self._faults.counted)
         log = SimLog(self._loop, inner, self._faults, group, self._landed)
         self._load = random_workload(self._source("work"), self._seconds)
+        workflows = [workflow_id(number) for number in range(len(self._load.documents))]
+        self._load.deliveries = random_deliveries(self._source("deliveries"), self._seconds, workflows)
         known = _known(self._load)
         statements = Statements(self._faults)
         tables, blobs = MemoryTables(), SimBlobs(statements)
@@ -171,6 +175,8 @@ class Simulation:
             return f"commands of commits that nobody answered: {left[:3]}"
         if left := open_letters(self._ledger):
             return f"dead letters that nobody sends again: {left[:3]}"
+        if left := held(self._ledger):
+            return f"deliveries that nobody begins: {left[:3]}"
         for input_topic, topic in _PAIRS.items():
             for partition in range(self._shared.log.partitions):
                 place = self._ledger.places.get((str(topic), partition))
@@ -194,6 +200,7 @@ class Simulation:
                 self.report("answers", f"a client was told of commit {answer.commit}, which does not count")
         self._check_waits()
         check_families(self._ledger, self.report)
+        check_deliveries(self._ledger, self._client.taken, self.report)
         check_places(self._ledger, self.report)
         check_letters(self._ledger, self._inputs(), self.report)
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.errors import InvalidDocument
+from tests.simulation.deliveries import Sent
 from tests.support.executions import compiled, node, workflow
 
 _KINDS = (
@@ -152,6 +153,7 @@ class Workload:
     api_keys: list[tuple[float, int]] = field(default_factory=list)
     """When an API key with which number is added to the workspace."""
     bad: list[Bad] = field(default_factory=list)
+    deliveries: list[Sent] = field(default_factory=list)
 
     def by_id(self) -> dict[str, dict[str, Any]]:
         """Every workflow that there is."""
