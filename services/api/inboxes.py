@@ -15,7 +15,7 @@ import msgspec
 from domain.execution.events import Items, Reply
 from domain.inbox.commands import ReceiveDelivery, RefuseDelivery
 from domain.inbox.decider import THROTTLED, execution_of, stream_of
-from domain.inbox.gates import Delivery, Gates
+from domain.inbox.gates import Delivery, Gates, Throttle
 from domain.inbox.rules import KeyFailed, Rules
 from infra.log.port import Topic
 from projections.webhook_deliveries.queries import DeliveryRow
@@ -73,7 +73,7 @@ class Received:
 class Inboxes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._full_until: dict[tuple[str, str], tuple[float, str]] = {}
+        self._full_until: dict[tuple[str, Throttle], tuple[float, str]] = {}
 
     async def receive(
         self,
@@ -138,7 +138,7 @@ class Inboxes:
         if said.code == THROTTLED and gates.throttle is not None:
             if len(self._full_until) >= _MOST_ENDPOINTS:
                 self._full_until.clear()
-            self._full_until[binding.endpoint_id, gates.throttle.key] = (monotonic() + seconds, said.reason)
+            self._full_until[binding.endpoint_id, gates.throttle] = (monotonic() + seconds, said.reason)
         raise _too_many(Kept, said.code, said.reason, seconds, {"delivery_id": delivery.id})
 
     def _check_throttle(self, binding: WebhookRow, gates: Gates) -> None:
@@ -146,7 +146,7 @@ class Inboxes:
         throttle = gates.throttle
         if throttle is None or throttle.excess != "refuse":
             return
-        key = (binding.endpoint_id, throttle.key)
+        key = (binding.endpoint_id, throttle)  # another version may allow more
         until, reason = self._full_until.get(key, (0.0, ""))
         left = until - monotonic()
         if left > 0:
