@@ -37,7 +37,8 @@ class PartitionMemory:
         self._due: list[tuple[int, str]] = []
         self._dirty: set[str] = set()
         self._stored: set[str] = set()
-        self._saved_at = (stored.fence.next_offset, stored.answered)
+        self._saved_at = (stored.fence.next_offset, stored.answered, 0)
+        self._sent_then = 0
         self._stored_at = {stored.fence.next_offset}
         self._busy_keys: set[GraphKey] = set()
         for each in stored.states:
@@ -129,12 +130,15 @@ class PartitionMemory:
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
     def has_changed(self) -> bool:
-        return bool(self._dirty) or self._saved_at != (self.fence.next_offset, self.answered)
+        """Also if nothing was decided, but commands were sent: the next owner would send them again, when those who get
+        them may have forgotten their ids long since."""
+        return bool(self._dirty) or self._saved_at != (self.fence.next_offset, self.answered, self.outbox.sent)
 
     def collect_changes(self) -> tuple[CheckpointChange, set[str]]:
         """What a checkpoint must store now, and the streams it covers; `saved` or `not_saved` follows before the next
         call. Parked states become bytes on the way."""
         streams, self._dirty = self._dirty, set()
+        self._sent_then = self.outbox.sent
         states: list[StoredState] = []
         gone: list[str] = []
         for stream in streams:
@@ -166,7 +170,7 @@ class PartitionMemory:
         self._stored.difference_update(change.gone)
         self._stored_at = {change.fence.next_offset}
         self.remembered.saved(list(change.remembered), list(change.forgotten))
-        self._saved_at = (change.fence.next_offset, change.answered)
+        self._saved_at = (change.fence.next_offset, change.answered, self._sent_then)
 
     def _freeze(self, stream: str, entry: Entry) -> StoredState:
         frozen = self.lane.freeze(entry, stream)

@@ -60,6 +60,8 @@ class Outbox:
         self._around: Sending | None = None
         self._labels: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
+        self.sent = 0
+        """How many have been sent: a checkpoint that names them still is out of date."""
 
     def start(self, around: Sending, labels: dict[str, Any]) -> None:
         """Begin to send what a recovery found."""
@@ -124,6 +126,7 @@ class Outbox:
                         continue
                     for each in commands:
                         self._pending.pop(each.id, None)
+                    self.sent += len(commands)
             except (LogError, OSError, TimeoutError) as error:
                 _log.warning("sending commands failed, again soon", **self._labels, reason=str(error))
                 await around.writer_failed(writer)

@@ -7,6 +7,8 @@ import msgspec
 
 from infra.log.port import NewRecord, Topic
 from schemas.envelope import SentCommand, decode_command
+from services.worker.lanes import AggregateLane
+from services.worker.memory import PartitionMemory
 from services.worker.outbox import CLOCK_SECONDS, LATE_MS, Outbox
 from services.worker.remembered import STALE_AFTER_MS
 from tests.support.workers import until
@@ -68,3 +70,18 @@ async def test_nothing_is_dated_before_the_time_of_the_log_is_known() -> None:
     log.time, log.known = 1_000, True
     await until(lambda: not outbox.pending(), 5, "it is never sent")
     assert log.made == [1_000]
+
+
+async def test_a_checkpoint_that_names_what_was_sent_meanwhile_is_out_of_date() -> None:
+    """Nothing was decided since: the next owner, hours later, would send it again to those who have forgotten it."""
+    memory = PartitionMemory(AggregateLane())
+    memory.outbox.add(SentCommand("c1", "execution.start", "execution-1", msgspec.Raw(b"{}")), "w", "", None)
+    change, _ = memory.collect_changes()
+    memory.outbox.start(SlowLog(5), {})  # type: ignore[arg-type]
+    await until(lambda: not memory.outbox.pending(), 5, "it is never sent")
+    memory.saved(change)
+    assert change.unsent
+    assert memory.has_changed()
+    change, _ = memory.collect_changes()
+    memory.saved(change)
+    assert (change.unsent, memory.has_changed()) == (b"", False)
