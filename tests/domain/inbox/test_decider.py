@@ -1,5 +1,7 @@
 """The inbox of an endpoint: duplicates, what is too much, what is held; nothing starts twice, nothing is lost."""
 
+import pytest
+
 from domain.decision import Outcome
 from domain.execution.events import Origin
 from domain.inbox import decider
@@ -191,6 +193,37 @@ def test_what_runs_out_is_dropped_while_others_come() -> None:
     assert len(inbox.state.keys) == 5
     assert (len(inbox.state.lanes), inbox.state.starts) == (5, 5)
     assert len(inbox.state.recent) == REPEATED_WITHIN_MS // 4_000 + 1
+
+
+def test_too_many_keys_push_the_oldest_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.inbox.state.MOST_KEYS", 3)
+    inbox = Given()
+    for name in ("a", "b", "c", "d"):
+        inbox.receive(name, dedup(name))
+    inbox.receive("b again", dedup("b"))
+    inbox.receive("a again", dedup("a"))
+    assert inbox.names == ["a", "b", "c", "d", "a again"]
+
+
+def test_a_throttle_that_cannot_count_any_more_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.inbox.decider.MOST_STARTS", 3)
+    inbox = Given()
+    for name in range(3):
+        inbox.receive(name, throttle(5, 1_000, name=name))
+    (full,) = inbox.receive("one more", throttle(5, 1_000, name="one more")).events
+    assert isinstance(full, DeliveryRefused)
+    assert full.code == "inbox_full"
+    inbox.receive("refused", throttle(5, 1_000, name=0), 2_000)  # what that forgets makes room
+    inbox.receive("later", throttle(5, 1_000, name="later"), 2_000)
+    assert inbox.names == ["0", "1", "2", "later"]
+
+
+def test_a_version_that_allows_more_holds_at_once() -> None:
+    inbox = Given()
+    inbox.receive("a", throttle(1, 60_000))
+    inbox.receive("b", throttle(1, 60_000))
+    inbox.receive("c", throttle(2, 60_000))
+    assert inbox.names == ["a", "c"]
 
 
 def test_a_delivery_of_another_endpoint_is_refused() -> None:

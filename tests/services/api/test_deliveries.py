@@ -135,6 +135,16 @@ async def test_a_throttle_refuses_and_says_when_to_come_again(api: Api) -> None:
     await verified(api)
 
 
+async def test_a_version_that_allows_more_holds_at_once(api: Api) -> None:
+    workflow, path = await api.client.deploy(gated(throttle={"limit": 1, "period_seconds": 600}))
+    assert [(await api.client.send("POST", path, json={}))[0] for _ in range(3)] == [202, 429, 429]
+    await api.client.ask(
+        "PUT", f"/api/v1/workflows/{workflow}", json=gated(throttle={"limit": 2, "period_seconds": 600})
+    )
+    await api.client.activate(workflow)
+    assert [(await api.client.send("POST", path, json={}))[0] for _ in range(2)] == [202, 429]
+
+
 async def test_a_throttle_that_delays_begins_later(api: Api) -> None:
     workflow, path = await api.client.deploy(gated(throttle={"limit": 1, "period_seconds": 60, "excess": "delay"}))
     first, second, third = [await api.client.ask("POST", path, json={"n": n}) for n in range(3)]
