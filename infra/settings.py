@@ -5,6 +5,7 @@
 
 import base64
 import os
+import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -82,6 +83,12 @@ class Settings:
         settings = Settings(**values)
         _check(settings)
         return settings
+
+    def name_of(self, role: str) -> str:
+        """What this process is called: stable for a worker, which gets its partitions back by it; of the other roles
+        several may run on one machine."""
+        own = platform.node() if role == "worker" else f"{platform.node()}-{os.getpid()}"
+        return self.member or f"{role}@{own}"
 
     @property
     def own_url(self) -> str:

@@ -36,7 +36,7 @@ def run_role(role: str, arguments: list[str]) -> int:
     try:
         settings = Settings.from_env()
         debug = settings.log_level == "debug"
-        settings = dataclasses.replace(settings, member=member or settings.member or _own_name(role))
+        settings = dataclasses.replace(settings, member=member or settings.name_of(role))
         if not settings.database_url:
             raise SettingsError(
                 "LINKFLOW_DATABASE_URL is not set: a role needs postgresql://…; `linkflow up` brings its own PostgreSQL"
@@ -51,12 +51,6 @@ def run_role(role: str, arguments: list[str]) -> int:
         sys.stderr.write(f"linkflow {role}: {explain(error)}\n")
         return 1
     return 0
-
-
-def _own_name(role: str) -> str:
-    """A worker's name is stable, so that it gets its partitions back; of the others several run on one machine."""
-    node = os.uname().nodename
-    return f"worker@{node}" if role == "worker" else f"{role}@{node}-{os.getpid()}"
 
 
 def _take_member(arguments: list[str]) -> tuple[str, list[str]]:

@@ -17,9 +17,6 @@ from projections.positions import Place
 from projections.usage.projection import COUNTED
 from schemas.envelope import Epoch
 
-ANYBODY: Final = "00000000-0000-0000-0000-000000000000"
-"""The horizon of workspaces that have none of their own."""
-
 TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS log_cuts (
     topic text NOT NULL,
@@ -45,10 +42,8 @@ CREATE TABLE IF NOT EXISTS usage_before_cuts (
 """
 """In the schema of the live read models; a rebuild leaves them alone."""
 
-_HORIZON = (
-    "coalesce((SELECT h.{column} FROM read.horizons h WHERE h.workspace_id = {row}.workspace_id),"
-    f" (SELECT h.{{column}} FROM read.horizons h WHERE h.workspace_id = '{ANYBODY}'))"
-)
+_HORIZON = "(SELECT h.{column} FROM read.horizons h WHERE h.workspace_id = {row}.workspace_id)"
+"""Null, so that nothing lies before it, for a workspace that nobody knows."""
 
 FADED_COLUMNS: Final = {"executions": ("input", "output", "response"), "node_executions": ("output", "logs")}
 """What goes with the payloads: users' data. What happened, when, and errors stay."""
@@ -91,7 +86,7 @@ async def load_cuts(connection: Connection) -> dict[tuple[str, int], Place]:
 
 
 async def load_horizons(connection: Connection) -> dict[str, Horizon]:
-    """Workspace → its horizon; ANYBODY's is for all others."""
+    """Workspace → its horizon; nothing is taken from one that has none."""
     rows = await connection.fetch("SELECT workspace_id::text, ended_before, payloads_before FROM read.horizons")
     return {row["workspace_id"]: Horizon(row["ended_before"], row["payloads_before"]) for row in rows}
 

@@ -4,8 +4,8 @@ machines need not agree."""
 import asyncio
 import os
 import platform
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from secrets import token_hex
@@ -26,6 +26,7 @@ STEADY_SECONDS = 10.0
 """A process that began LOOP_STARTS times within LOOP_SECONDS, the last time less than STEADY_SECONDS ago, crashes again
 and again."""
 
+_END_SECONDS = 2.0
 _AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.PostgresError)
 
 
@@ -99,6 +100,16 @@ class PostgresHeartbeats:
             with suppress(*_AWAY):
                 async with asyncio.timeout(1):
                     await self.leave(member, role)
+
+    @asynccontextmanager
+    async def beating(self, member: str, role: str, facts: Callable[[], dict[str, Any]]) -> AsyncIterator[None]:
+        """Beat as long as the block goes on. Its end is not held up by a database that does not answer."""
+        task = asyncio.create_task(self.keep_beating(member, role, facts))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_END_SECONDS)
 
     async def all(self) -> list[Heartbeat]:
         rows = await self._pool.fetch(

@@ -52,6 +52,15 @@ async def open_pool(
     )
 
 
+async def close_pool(pool: Pool, seconds: float = 3.0) -> None:
+    """Close it, by force after `seconds`: a server that does not answer must not keep a process from ending."""
+    try:
+        async with asyncio.timeout(seconds):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
 async def open_connection(
     url: str,
     *,

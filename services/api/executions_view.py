@@ -194,7 +194,9 @@ def _joined_input(run: NodeExecutionRow, by_run: dict[tuple[str, int], Ports | N
         return None
     given: Ports = {}
     for node, index, port, name in _decode_sources(run.sources.encode()):
-        ports = by_run.get((node, index)) or {}
+        ports = by_run.get((node, index), {})
+        if ports is None:
+            return None  # its payloads are not kept any more
         given.setdefault(name, []).extend(ports.get(port, ()))
     return given
 

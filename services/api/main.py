@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
-import platform
 import signal
 from collections.abc import AsyncIterator, Iterator
 
@@ -45,17 +43,10 @@ async def run(settings: Settings) -> None:
         shutdown_tracing()
 
 
-@contextlib.asynccontextmanager
-async def beating(settings: Settings, parts: Parts) -> AsyncIterator[None]:
+def beating(settings: Settings, parts: Parts) -> contextlib.AbstractAsyncContextManager[None]:
     """The process says that it lives."""
-    member = settings.member or f"api@{platform.node()}-{os.getpid()}"
     facts = {"url": parts.own_url, "port": settings.port}
-    task = asyncio.create_task(PostgresHeartbeats(parts.reads.pool).keep_beating(member, "api", lambda: facts))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    return PostgresHeartbeats(parts.reads.pool).beating(settings.name_of("api"), "api", lambda: facts)
 
 
 class Server(uvicorn.Server):

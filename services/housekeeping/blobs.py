@@ -53,7 +53,8 @@ async def _delete_some(work: Work, before: datetime, others: list[str]) -> int:
     async with batch(work) as connection:
         row = await connection.fetchrow(
             "WITH gone AS (DELETE FROM blobs WHERE stored_at < $1 AND id IN ("
-            "  SELECT b.id FROM blobs b WHERE b.stored_at < $1 AND b.id <> ALL ($2::text[])"
+            "  SELECT b.id FROM blobs b JOIN horizons h ON h.workspace_id::text = b.workspace"
+            "  WHERE b.stored_at < least($1, h.payloads_before) AND b.id <> ALL ($2::text[])"
             "  AND NOT EXISTS (SELECT FROM blob_uses u WHERE u.blob_id = b.id) ORDER BY b.stored_at LIMIT $3"
             ") RETURNING length(content) AS size) SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM gone",
             before,

@@ -1,31 +1,32 @@
 """Cuts the log: commits of executions of which nothing is kept, inputs that were answered some time ago, old letters.
 
-A partition is cut from its beginning up to the first commit of an execution that has a row: one that is open or kept
-pins what comes behind it, so that rows can always be rebuilt. What is cut is summed up first (the fence's place, the
-usage), in one durable transaction. The topic of the other aggregates, `linkflow.events`, is never cut.
+A partition is cut from its beginning up to the first commit that is younger than its workspace's horizon, or of an
+execution that is open or has a row: that pins what comes behind it, so that rows can always be rebuilt. What is cut is
+summed up first (the fence's place, the usage), in one durable transaction. The topic of the other aggregates,
+`linkflow.events`, is never cut.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from domain.schedule.zones import moment_of
+from domain.schedule.zones import instant_of, moment_of
 from infra.log.port import Record, Topic
 from infra.postgres.pool import PooledConnection
 from projections.connection import as_uuid
 from projections.facts import read_commit
 from projections.operations import Add
 from projections.positions import Place
-from projections.retention import HistoryMissing, begin_of_history, load_cuts
+from projections.retention import HistoryMissing, begin_of_history, load_cuts, load_horizons
 from projections.usage.projection import COUNTED
 from projections.usage.projection import project as count_usage
-from schemas.envelope import decode_commit, header
+from schemas.envelope import KIND_COMMIT, CommitRecord, decode_commit, header
 from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence
 from services.housekeeping.jobs import Work
-from services.housekeeping.places import appended_at, commits_read, inputs_answered
+from services.housekeeping.places import LANES, appended_at, commits_read, inputs_answered
 from services.housekeeping.retention import batch, forget_uses
 
 COMMITS_KEPT_MS: Final = 86_400_000
@@ -67,6 +68,7 @@ async def _cut_commits(work: Work, partition: int) -> None:
     first = await work.log.first_offset(topic, partition)
     place = begin_of_history(key, first, await load_cuts(work.pool))
     # The last record stays: a client's cursor begins there (services/api/answers.py, find_anchor).
+    horizons = {name: instant_of(each.ended_before) for name, each in (await load_horizons(work.pool)).items()}
     until = min(await commits_read(work, topic, partition), await work.log.end_offset(topic, partition) - 1)
     reader = await work.log.reader()
     try:
@@ -75,14 +77,15 @@ async def _cut_commits(work: Work, partition: int) -> None:
         while place.next_offset < until:
             records = await reader.read(max_records=READ_AT_ONCE, timeout=_READ_SECONDS)
             chunk = _ripe(work, [each for each in records if each.offset < until])
-            kept = await _kept_streams(work, chunk)
-            passed = _Passed(place)
-            pin = next((stream for record in chunk if (stream := passed.take(record, kept)) is not None), None)
+            commits = [(each, _commit_of(each)) for each in chunk]
+            kept = await _kept_streams(work, partition, [commit for _, commit in commits if commit is not None])
+            passed = _Passed(place, horizons)
+            pin = next((stream for each in commits if (stream := passed.take(*each, kept)) is not None), None)
             if passed.place.next_offset > place.next_offset:
                 await _record_cut(work, key, place, passed)
                 place = passed.place
             if pin is not None:
-                work.count("pinned", kept[pin])
+                work.count("pinned", kept.get(pin, False))
             if not chunk or pin is not None:
                 break
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -103,56 +106,57 @@ def _ripe(work: Work, records: Sequence[Record]) -> list[Record]:
     return ripe
 
 
-async def _kept_streams(work: Work, records: Sequence[Record]) -> dict[str, bool]:
-    """The executions among those of `records` that have a row, and whether they are open."""
-    ids = {}
-    for record in records:
-        stream = _stream_of(record)
-        key = as_uuid(stream.removeprefix("execution-")) if stream.startswith("execution-") else None
-        if key is not None:
-            ids[key] = stream
-    rows = await work.pool.fetch(
-        "SELECT id, completed_at IS NULL AS open FROM executions WHERE id = ANY($1::uuid[])", list(ids)
-    )
-    return {ids[row["id"]]: row["open"] for row in rows}
-
-
-def _stream_of(record: Record) -> str:
-    named = header(record.headers, "s")
-    if named is not None:
-        return named.decode(errors="replace")
+def _commit_of(record: Record) -> CommitRecord | None:
+    """None for what changed no row: a takeover, or what cannot be decoded (it has a dead letter)."""
+    if header(record.headers, "k") != KIND_COMMIT:
+        return None
     try:
-        return decode_commit(record.value).stream
+        return decode_commit(record.value)
     except DECODING_ERRORS:
-        return ""
+        return None
+
+
+async def _kept_streams(work: Work, partition: int, commits: Sequence[CommitRecord]) -> dict[str, bool]:
+    """The executions among those of `commits` that have a row, or are open by a checkpoint; whether they are open."""
+    streams = {as_uuid(commit.stream.removeprefix("execution-")): commit.stream for commit in commits}
+    rows = await work.pool.fetch(
+        "SELECT id, completed_at IS NULL AS open FROM executions WHERE id = ANY($1::uuid[])",
+        [key for key in streams if key is not None],
+    )
+    opened = await work.pool.fetch(
+        "SELECT stream FROM stream_states WHERE lane = $1 AND partition = $2 AND stream = ANY($3::text[])",
+        LANES[Topic.EXECUTIONS],
+        partition,
+        list(streams.values()),
+    )
+    return {streams[row["id"]]: row["open"] for row in rows} | {row["stream"]: True for row in opened}
 
 
 class _Passed:
     """What lies before a cut: the place of a reader behind it, and the usage that was counted in it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, horizons: Mapping[str, int]) -> None:
         self._fence = Fence(place.next_offset, place.epoch, place.next_n)
         self._answered = place.answered
+        self._horizons = horizons
         self.usage: Usage = {}
 
     @property
     def place(self) -> Place:
         return Place(self._fence.next_offset, self._fence.epoch, self._fence.next_n, self._answered)
 
-    def take(self, record: Record, kept: Collection[str]) -> str | None:
-        """Pass the record; if it is of a stream in `kept`, return that instead."""
-        stream = _stream_of(record)
-        if stream in kept:
-            return stream
-        if self._fence.accept(record.offset, record.headers):
-            self._count(record)
+    def take(self, record: Record, commit: CommitRecord | None, kept: Collection[str]) -> str | None:
+        """Pass the record. If something of its stream is kept, or it is too young for that to be retention's doing
+        (rows that were lost otherwise are rebuilt from here), nothing is passed: the stream."""
+        if commit is not None and commit.events:
+            over = commit.time < self._horizons.get(commit.workspace, 0)
+            if commit.stream in kept or not over:
+                return commit.stream
+        if self._fence.accept(record.offset, record.headers) and commit is not None:
+            self._count(commit)
         return None
 
-    def _count(self, record: Record) -> None:
-        try:
-            commit = decode_commit(record.value)
-        except DECODING_ERRORS:
-            return  # it changed no row, and has a dead letter
+    def _count(self, commit: CommitRecord) -> None:
         if commit.answers is not None:
             self._answered = max(self._answered, commit.answers.offset + 1)
         if commit.events and commit.queued_at is not None:

@@ -3,10 +3,11 @@
 First the horizons are stored, then whole months are dropped where nothing of them is kept, then rows go in small
 batches. What is open is never touched, however old it is. A rebuild stops it: what is left goes the next time.
 """
+# ruff: noqa: S608 - names of our own
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,18 +17,19 @@ import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.postgres.pool import PooledConnection
-from projections.retention import AGED_TABLES, ANYBODY, ended, fade, faded, has_payloads
+from projections.retention import AGED_TABLES, ended, fade, faded, has_payloads
 from services.housekeeping.jobs import Work
 from services.housekeeping.places import REBUILDING
 
 BATCH: Final = 1_000
 """Executions of one transaction."""
-MONTH_TABLES: Final = ("executions", "node_executions")
+_KEYS: Final = {"node_executions": "execution_id", "executions": "id"}
+"""The tables of executions, the rows of the nodes first; the column with the execution's id."""
 _LOCK_TIMEOUT: Final = "500ms"
 _WORTH_A_VACUUM: Final = 1_000
 
-Batch = list[tuple[datetime, UUID]]
-"""Keys of executions: queued_at and id."""
+_GONE: Final = "unnest($1::timestamptz[], $2::uuid[]) AS gone(queued_at, id)"
+"""The keys of executions."""
 
 
 class RebuildUnderWay(Exception):
@@ -53,28 +55,24 @@ async def apply_retention(work: Work) -> None:
     touched = set[str]()
     await _drop_months(work)
     for row in await work.pool.fetch("SELECT workspace_id, ended_before, payloads_before FROM horizons"):
-        if str(row["workspace_id"]) != ANYBODY:
-            touched |= await _take_executions(work, row["workspace_id"], row["ended_before"])
-            touched |= await _take_payloads(work, row["workspace_id"], row["payloads_before"])
-            await _take_aged(work, row["workspace_id"], row["ended_before"])
+        touched |= await _take_executions(work, row["workspace_id"], row["ended_before"])
+        touched |= await _take_payloads(work, row["workspace_id"], row["payloads_before"])
+        await _take_aged(work, row["workspace_id"], row["ended_before"])
     await forget_uses(work)
     if work.figures["executions"] + work.figures["payloads"] >= _WORTH_A_VACUUM:
         for month in sorted(touched):
-            for table in MONTH_TABLES:
+            for table in _KEYS:
                 await work.pool.execute(f'VACUUM (ANALYZE) read."{table}_{month}"')
 
 
 async def _store_horizons(work: Work) -> None:
     """They never go back: what is gone is gone, also where somebody wants to keep things longer from now on."""
     now = moment_of(work.now)
-    default_days = work.retention_days
-    rows = await work.pool.fetch("SELECT id, retention_days, payload_retention_days FROM workspaces")
-    wanted = [(row["id"], row["retention_days"], row["payload_retention_days"]) for row in rows]
     horizons = []
-    for workspace, own_days, own_payload_days in [*wanted, (UUID(ANYBODY), None, None)]:
-        days = own_days or default_days
-        payload_days = min(own_payload_days or work.payload_retention_days or days, days)
-        horizons.append((workspace, now - timedelta(days=days), now - timedelta(days=payload_days)))
+    for row in await work.pool.fetch("SELECT id, retention_days, payload_retention_days FROM workspaces"):
+        days = row["retention_days"] or work.retention_days
+        payload_days = min(row["payload_retention_days"] or work.payload_retention_days or days, days)
+        horizons.append((row["id"], now - timedelta(days=days), now - timedelta(days=payload_days)))
     async with batch(work) as connection:
         await connection.executemany(
             "INSERT INTO horizons AS h (workspace_id, ended_before, payloads_before) VALUES ($1, $2, $3)"
@@ -100,7 +98,7 @@ async def _is_kept(connection: Any, month: str) -> bool:
     """Whether the month has an execution that is open or ended lately enough."""
     return bool(
         await connection.fetchval(
-            f'SELECT EXISTS (SELECT FROM read."executions_{month}" e WHERE ({ended("e")}) IS NOT TRUE)'  # noqa: S608
+            f'SELECT EXISTS (SELECT FROM read."executions_{month}" e WHERE ({ended("e")}) IS NOT TRUE)'
         )
     )
 
@@ -113,8 +111,8 @@ async def _drop_month(work: Work, month: str) -> int:
             await connection.execute("LOCK TABLE ONLY read.executions, read.node_executions IN ACCESS EXCLUSIVE MODE")
             if await _is_kept(connection, month):
                 return 0
-            counted = await connection.fetchval(f'SELECT count(*) FROM read."executions_{month}"')  # noqa: S608
-            for table in MONTH_TABLES:
+            counted = await connection.fetchval(f'SELECT count(*) FROM read."executions_{month}"')
+            for table in _KEYS:
                 await connection.execute(f'DROP TABLE IF EXISTS read."{table}_{month}"')
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         return 0
@@ -124,41 +122,21 @@ async def _drop_month(work: Work, month: str) -> int:
 
 async def _take_executions(work: Work, workspace: UUID, before: datetime) -> set[str]:
     """Delete what ended before; the months that had some of it."""
-
-    async def take(connection: PooledConnection, keys: Batch) -> None:
-        arrays = ([queued_at for queued_at, _ in keys], [key for _, key in keys])
-        gone = "unnest($1::timestamptz[], $2::uuid[]) AS gone(queued_at, id)"
-        await connection.execute(
-            f"DELETE FROM node_executions n USING {gone}"  # noqa: S608
-            " WHERE n.queued_at = gone.queued_at AND n.execution_id = gone.id",
-            *arrays,
-        )
-        await connection.execute(
-            f"DELETE FROM executions e USING {gone} WHERE e.id = gone.id AND e.queued_at = gone.queued_at",  # noqa: S608
-            *arrays,
-        )
-
-    return await _in_batches(work, "executions", workspace, before, "true", take)
+    statements = [
+        f"DELETE FROM {table} x USING {_GONE} WHERE x.{key} = gone.id AND x.queued_at = gone.queued_at"
+        for table, key in _KEYS.items()
+    ]
+    return await _in_batches(work, "executions", workspace, before, "true", statements)
 
 
 async def _take_payloads(work: Work, workspace: UUID, before: datetime) -> set[str]:
     """Take the inputs and outputs of what ended before; the months that had some of it."""
-
-    async def take(connection: PooledConnection, keys: Batch) -> None:
-        arrays = ([queued_at for queued_at, _ in keys], [key for _, key in keys])
-        faded = "unnest($1::timestamptz[], $2::uuid[]) AS faded(queued_at, id)"
-        await connection.execute(
-            f"UPDATE node_executions n SET {fade('node_executions')} FROM {faded}"  # noqa: S608
-            " WHERE n.queued_at = faded.queued_at AND n.execution_id = faded.id",
-            *arrays,
-        )
-        await connection.execute(
-            f"UPDATE executions e SET {fade('executions')} FROM {faded}"  # noqa: S608
-            " WHERE e.id = faded.id AND e.queued_at = faded.queued_at",
-            *arrays,
-        )
-
-    return await _in_batches(work, "payloads", workspace, before, has_payloads("executions", "executions"), take)
+    statements = [
+        f"UPDATE {table} x SET {fade(table)} FROM {_GONE} WHERE x.{key} = gone.id AND x.queued_at = gone.queued_at"
+        for table, key in _KEYS.items()
+    ]
+    left = has_payloads("executions", "executions")
+    return await _in_batches(work, "payloads", workspace, before, left, statements)
 
 
 async def _take_aged(work: Work, workspace: UUID, before: datetime) -> None:
@@ -166,7 +144,7 @@ async def _take_aged(work: Work, workspace: UUID, before: datetime) -> None:
         while True:
             async with batch(work) as connection:
                 done = await connection.execute(
-                    f"DELETE FROM {table} WHERE id IN (SELECT x.id FROM {table} x"  # noqa: S608
+                    f"DELETE FROM {table} WHERE id IN (SELECT x.id FROM {table} x"
                     f" WHERE x.workspace_id = $1 AND x.{at} < $2 AND {condition} LIMIT $3)",
                     workspace,
                     before,
@@ -179,31 +157,30 @@ async def _take_aged(work: Work, workspace: UUID, before: datetime) -> None:
 
 
 async def _in_batches(
-    work: Work, figure: str, workspace: UUID, before: datetime, condition: str, take: Any
+    work: Work, figure: str, workspace: UUID, before: datetime, condition: str, statements: Sequence[str]
 ) -> set[str]:
-    """`take` the executions of `workspace` that ended `before` and fulfil `condition`, oldest first."""
+    """Run `statements` for the executions of `workspace` that ended `before` and fulfil `condition`, oldest first."""
     months = set[str]()
     place: tuple[datetime, UUID] = (moment_of(0), UUID(int=0))
     while True:
         began = time.monotonic()
         async with batch(work) as connection:
             rows = await connection.fetch(
-                f"SELECT queued_at, id FROM executions WHERE workspace_id = $1 AND queued_at < $2"  # noqa: S608
-                f" AND completed_at < $2 AND (queued_at, id) > ($3, $4) AND {condition}"
-                " ORDER BY queued_at, id LIMIT $5",
+                f"SELECT queued_at, id FROM executions WHERE workspace_id = $1 AND queued_at < $2 AND completed_at < $2"
+                f" AND (queued_at, id) > ($3, $4) AND {condition} ORDER BY queued_at, id LIMIT $5",
                 workspace,
                 before,
                 *place,
                 BATCH,
             )
-            keys = [(row["queued_at"], row["id"]) for row in rows]
-            if keys:
-                await take(connection, keys)
-        if not keys:
+            keys = [row["queued_at"] for row in rows], [row["id"] for row in rows]
+            for statement in statements if rows else ():
+                await connection.execute(statement, *keys)
+        if not rows:
             return months
-        place = keys[-1]
-        months |= {f"{queued_at:%Y_%m}" for queued_at, _ in keys}
-        work.count(figure, len(keys))
+        place = (rows[-1]["queued_at"], rows[-1]["id"])
+        months |= {f"{row['queued_at']:%Y_%m}" for row in rows}
+        work.count(figure, len(rows))
         await asyncio.sleep(time.monotonic() - began)  # others have half of the time
 
 
@@ -218,5 +195,5 @@ async def forget_uses(work: Work) -> None:
     )
     for condition in (gone, payloads_gone):
         async with batch(work) as connection:
-            done = await connection.execute(f"DELETE FROM blob_uses u WHERE {condition}")  # noqa: S608
+            done = await connection.execute(f"DELETE FROM blob_uses u WHERE {condition}")
         work.count("uses", int(done.rpartition(" ")[2]))

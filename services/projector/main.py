@@ -1,13 +1,11 @@
 """The projector's process: `linkflow projector`."""
 
 import asyncio
-import os
-import platform
 import signal
 
 from infra.log import open_log
 from infra.postgres.heartbeats import PostgresHeartbeats
-from infra.postgres.pool import open_pool
+from infra.postgres.pool import close_pool, open_pool
 from infra.settings import Settings, SettingsError
 from infra.telemetry.logs import configure_logs, get_logger
 from infra.telemetry.metrics import serve_metrics
@@ -39,14 +37,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     projector = Projector(log, settings.database_url)
     pool = await open_pool(settings.database_url, min_size=0, max_size=1, application_name="linkflow heartbeat")
-    member = settings.member or f"projector@{platform.node()}-{os.getpid()}"
-    heart = PostgresHeartbeats(pool)
-    beating = asyncio.create_task(heart.keep_beating(member, "projector", lambda: {"leads": projector.leading}))
+    heart, name = PostgresHeartbeats(pool), settings.name_of("projector")
     try:
-        await projector.run(stop)
+        async with heart.beating(name, "projector", lambda: {"leads": projector.leading}):
+            await projector.run(stop)
         _log.info("stopped")
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-        await pool.close()
+        await close_pool(pool)
         await log.close()

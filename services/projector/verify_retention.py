@@ -17,7 +17,6 @@ _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
     "webhook_deliveries": ("received_at", lambda row: row["status"] != "held"),
     "event_deliveries": ("created_at", lambda row: row["ended_at"] is not None),
 }
-_ANYBODY = "00000000-0000-0000-0000-000000000000"
 _NEVER = -1
 
 
@@ -101,4 +100,4 @@ async def load_retention(connection: PooledConnection) -> Retention:
 
 
 def _of(horizons: dict[str, int], workspace: str) -> int:
-    return horizons.get(workspace, horizons.get(_ANYBODY, _NEVER))
+    return horizons.get(workspace, _NEVER)

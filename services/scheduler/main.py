@@ -1,8 +1,6 @@
 """The scheduler: of all that run one leads, gives every partition a tick each second, and has the housekeeping done."""
 
 import asyncio
-import os
-import platform
 import signal
 import time
 
@@ -12,7 +10,7 @@ from infra.log import open_log
 from infra.log.port import Log, LogError, LogMismatch
 from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.job_runs import JobRuns
-from infra.postgres.pool import CONNECTION_LOST, Pool, open_pool
+from infra.postgres.pool import CONNECTION_LOST, Pool, close_pool, open_pool
 from infra.settings import Settings
 from infra.telemetry import metrics
 from infra.telemetry.logs import configure_logs, get_logger
@@ -24,6 +22,7 @@ from services.scheduler.leadership import Leadership
 from services.scheduler.ticker import Ticker
 
 TICK_SECONDS = 1.0
+_END_SECONDS = 3.0
 _CUT_EVERY = 300  # ticks
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _RETRIED: tuple[type[BaseException], ...] = (LogError, *CONNECTION_LOST, asyncpg.OperatorInterventionError)
@@ -47,15 +46,13 @@ async def run(settings: Settings) -> None:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """The scheduler inside a process that handles signals and metrics itself; returns soon after `stop` is set."""
-    state = _State(settings.member or f"scheduler@{platform.node()}-{os.getpid()}")
+    state = _State(settings.name_of("scheduler"))
     pool = await open_pool(settings.database_url, min_size=0, max_size=5, application_name="linkflow housekeeping")
-    beating = asyncio.create_task(PostgresHeartbeats(pool).keep_beating(state.member, "scheduler", state.facts))
     try:
-        await _keep_standing(settings, state, pool, stop)
+        async with PostgresHeartbeats(pool).beating(state.member, "scheduler", state.facts):
+            await _keep_standing(settings, state, pool, stop)
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-        await pool.close()
+        await close_pool(pool)
 
 
 class _State:
@@ -150,7 +147,8 @@ async def _lead(
         metrics.LEADER.set(0)
         keeping.cancel()
         telling.cancel()
-        await asyncio.gather(keeping, telling, return_exceptions=True)
+        # The next leader's ticks do not wait for a job nor for a database that does not answer.
+        await asyncio.wait({keeping, telling}, timeout=_END_SECONDS)
         await ticker.close()
 
 

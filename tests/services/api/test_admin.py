@@ -98,3 +98,20 @@ async def test_usage_is_counted_by_hour_and_day_and_kept_apart(api: Api) -> None
     assert (status, problem["code"]) == (422, "invalid_range")
     status, _, problem = await api.client.send("GET", "/api/v1/usage?by=week")
     assert (status, problem["code"]) == (422, "invalid_parameters")
+
+
+async def test_an_execution_without_its_payloads_says_so_by_null(api: Api) -> None:
+    workflow, _ = await api.client.deploy(document())
+    body = {"input": {"a": 1}, "wait": 10}
+    execution = (await api.client.ask("POST", f"/api/v1/workflows/{workflow}/execute", json=body))["id"]
+    pool = api.parts.reads.pool
+    await pool.execute("UPDATE executions SET input = NULL, output = NULL, response = NULL")
+    await pool.execute("UPDATE node_executions SET output = NULL, logs = NULL")
+    shown = await api.client.execution(execution)
+    assert (shown["status"], shown["input"], shown["output"]) == ("completed", None, None)
+    ran = [node for node in shown["node_executions"] if node["status"] == "completed"]
+    assert ran
+    assert all(node["output"] is None for node in ran)
+    assert all(node["input"] is None for node in ran[1:])
+    status, _, problem = await api.client.send("POST", f"/api/v1/executions/{execution}/retry", json={"from": "start"})
+    assert (status, problem["code"]) == (409, "input_gone")

@@ -29,6 +29,7 @@ from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
 from services.projector.verify import VerifyRefused, verify
 from tests.projections.given import FLOW, SPACE, T0, World, queued, some_id
+from tests.services.housekeeping.conftest import projected
 from tests.services.projector.conftest import caught_up
 
 DAY = 86_400_000
@@ -42,13 +43,7 @@ def project(postgres_url: str, pool: Pool) -> Project:
     """Project all of the log, and say that the owners have checkpointed all of it."""
 
     async def run(world: World) -> None:
-        stop = asyncio.Event()
-        running = asyncio.create_task(Projector(world.log, postgres_url, now=lambda: T0).run(stop))
-        try:
-            await caught_up(world.log, postgres_url, pool, running)
-        finally:
-            stop.set()
-            await running
+        await projected(world, postgres_url, pool)
         for lane, topic in (("executions", Topic.EXECUTIONS), ("aggregates", Topic.EVENTS)):
             for partition in range(world.log.partitions):
                 await checkpoint(pool, lane, partition, await world.log.end_offset(topic, partition))
@@ -325,6 +320,24 @@ async def test_owners_and_projector_are_waited_for(old_and_new: World, pool: Poo
     await checkpoint(pool, "executions", 1, 100)
     await cut_log(at(45, old_and_new, pool))
     assert await old_and_new.log.first_offset(Topic.EXECUTIONS, 1) == 4
+
+
+async def test_rows_that_were_lost_otherwise_do_not_cost_their_history(old_and_new: World, pool: Pool) -> None:
+    await apply_retention(at(45, old_and_new, pool))
+    before = await rows(pool)
+    for number in range(4):
+        stream = f"execution-{some_id(f'open-{number}')}"
+        await pool.execute(
+            "INSERT INTO stream_states VALUES ('executions', $1, $2, $3, 1, NULL, true, '')",
+            partition_of(stream, 2),
+            stream,
+            SPACE,
+        )
+    await pool.execute("DELETE FROM read.executions; DELETE FROM read.node_executions")
+    await cut_log(at(45, old_and_new, pool))
+    assert sum([await old_and_new.log.first_offset(Topic.EXECUTIONS, number) for number in range(2)]) > 12
+    await rebuild(old_and_new.log, pool, "all")
+    assert await rows(pool) == before
 
 
 async def test_commits_of_the_last_day_stay(old_and_new: World, pool: Pool) -> None:

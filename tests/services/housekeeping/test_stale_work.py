@@ -1,15 +1,12 @@
 """Executions that should go on and do not are found; those that wait for something are not."""
 
-import asyncio
-
 from domain.execution.events import CallAwaited, ExecutionParked, ExecutionStarted, NodeWaiting
 from infra.postgres.pool import Pool
 from services.housekeeping.jobs import Work
 from services.housekeeping.letters import report_dead_letters
 from services.housekeeping.stale_work import STALE_MS, find_stale_work
-from services.projector.projector import Projector
 from tests.projections.given import SPACE, T0, World, attempted, queued, some_id
-from tests.services.projector.conftest import caught_up
+from tests.services.housekeeping.conftest import projected
 
 NOW = T0 + 2 * STALE_MS
 
@@ -42,13 +39,7 @@ async def opened(pool: Pool, url: str) -> World:
         await pool.execute(
             "INSERT INTO stream_states VALUES ('executions', 0, $1, $2, 1, NULL, false, '')", stream, SPACE
         )
-    stop = asyncio.Event()
-    running = asyncio.create_task(Projector(world.log, url, now=lambda: T0).run(stop))
-    try:
-        await caught_up(world.log, url, pool, running)
-    finally:
-        stop.set()
-        await running
+    await projected(world, url, pool)
     return world
 
 
