@@ -64,16 +64,11 @@ def _check_keys(stream: str, events: list[Event], report: Report) -> None:
 
 def _check_executions(ledger: Ledger, begun: dict[str, str], report: Report) -> None:
     run = {name for name, history in ledger.histories.items() if history.trigger_type == "webhook"}
-    run -= {name for name in run if _queued(ledger, name).get("retry_of")}  # of another one, which is looked at
+    run -= {name for name in run if ledger.queued(name).get("retry_of")}  # of another one, which is looked at
     for execution in sorted(begun.keys() - ledger.histories.keys()):
         report("deliveries", f"delivery {begun[execution]} began execution {execution}, which never ran")
     for execution in sorted(run - begun.keys()):
         report("deliveries", f"execution {execution} is of no delivery that began")
-
-
-def _queued(ledger: Ledger, execution: str) -> dict[str, Any]:
-    (_, data) = next(_events(ledger, f"execution-{execution}"))
-    return data
 
 
 def _inboxes(ledger: Ledger) -> dict[str, list[Event]]:

@@ -19,7 +19,9 @@ def check_families(ledger: Ledger, report: Report) -> None:
             known.add(child.execution)
             _check_child(ledger, report, f"{parent} {item}", child, ended=history.status)
     for execution, history in ledger.histories.items():
-        if history.trigger_type == "sub_workflow" and execution not in known:
+        if history.trigger_type != "sub_workflow" or ledger.queued(execution).get("retry_of"):
+            continue  # a child that is repeated (`settings.retries`) is repeated by its own last commit
+        if execution not in known:
             report("families", f"{execution} is a sub-workflow that no accepted commit started")
 
 

@@ -148,6 +148,12 @@ class Ledger:
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
+    def queued(self, execution: str) -> dict[str, Any]:
+        """What an execution of the log was asked to be."""
+        commits = self.streams[f"execution-{execution}"].commits
+        data: dict[str, Any] = next(e["data"] for each in commits for e in each.commit.get("events", ()))
+        return data
+
     def unfinished(self) -> list[str]:
         return [execution for execution, history in self.histories.items() if not history.over]
 
