@@ -72,7 +72,7 @@ class Client:
 
     async def run(self) -> None:
         load = self._load
-        asked = sum(len(each.asks) for each in (*load.wishes, *load.deliveries))
+        asked = sum(len(wish.asks) for wish in load.wishes) + sum(len(sent.asks) for sent in load.deliveries)
         self.left = asked + len(load.api_keys) + len(load.bad) + 1
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())

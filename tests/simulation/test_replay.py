@@ -11,7 +11,8 @@ from unittest.mock import patch
 import pytest
 
 from domain.execution import course
-from domain.execution.commands import Begin
+from domain.execution.commands import Begin, GrantSlot
+from domain.execution.slots import wanted
 from infra.postgres.checkpoints import MemoryCheckpoints
 from schemas import registry
 from schemas.envelope import KIND_TAKEOVER, Epoch, decode_commit
@@ -125,7 +126,8 @@ async def replay(seed: int) -> int:
         if run.state.closed:
             return recorder.compared
         if run.state.status == "queued":
-            run.do(Begin())
+            slot = wanted(run.state)
+            run.do(Begin() if slot is None else GrantSlot(slot.stream, slot.key))
         else:
             step(source, run)
     raise AssertionError("it does not end")
