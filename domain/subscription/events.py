@@ -94,7 +94,7 @@ class DeliveryEnded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeliveryDropped(msgspec.Struct, frozen=True, omit_defaults=True):
-    """It was not delivered: too many waited. It can be delivered again by hand."""
+    """It is put aside: too many wait. Whoever follows the log has it delivered again as soon as there is room."""
 
     delivery_id: str
     at: int

@@ -21,7 +21,7 @@ from domain.subscription.events import (
 from projections.facts import Commit, text
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 1
+VERSION = 2
 
 SUBSCRIPTIONS = Table(
     name="event_subscriptions",
@@ -163,8 +163,8 @@ def _delivery(commit: Commit, event: SubscriptionEvent) -> list[Operation]:
                 "ended_at": event.at,
             }
             return [Update("event_deliveries", (delivery,), ended)]
-        case DeliveryDropped(delivery_id=delivery, at=at, code=code):
-            return [Update("event_deliveries", (delivery,), {"status": "dropped", "code": text(code), "ended_at": at})]
+        case DeliveryDropped(delivery_id=delivery, code=code):
+            return [Update("event_deliveries", (delivery,), {"status": "put_aside", "code": text(code)})]
     return []
 
 

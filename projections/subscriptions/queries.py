@@ -32,7 +32,7 @@ class SubscriptionRow(msgspec.Struct, frozen=True):
 
 
 class DeliveryRow(msgspec.Struct, frozen=True):
-    """`status`: waiting, sending, delivered, failed, dropped; `notice`: JSON text (domain/subscription/commands.py)."""
+    """`status`: waiting, put_aside, sending, delivered, failed; `notice`: JSON of domain/subscription/commands.py."""
 
     id: str
     subscription_id: str
@@ -61,6 +61,15 @@ class ActiveSubscription(msgspec.Struct, frozen=True):
     id: str
     workspace_id: str
     definition: str
+
+
+class PutAside(msgspec.Struct, frozen=True):
+    """A delivery for which there was no room."""
+
+    id: str
+    subscription_id: str
+    workspace_id: str
+    notice: str
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
@@ -98,6 +107,12 @@ async def active_subscriptions(connection: Connection) -> list[ActiveSubscriptio
     """Of all workspaces: for who follows the log on their behalf."""
     rows = await connection.fetch(_SQL["active_subscriptions"])
     return [ActiveSubscription(row["id"], row["workspace_id"], row["definition"]) for row in rows]
+
+
+async def put_aside(connection: Connection, *, room_below: int, limit: int) -> list[PutAside]:
+    """The oldest of each active subscription for which fewer than `room_below` wait, of all workspaces."""
+    rows = await connection.fetch(_SQL["put_aside"], room_below, limit)
+    return [PutAside(row["id"], row["subscription_id"], row["workspace_id"], row["notice"]) for row in rows]
 
 
 async def uses_of_credential(connection: Connection, workspace: str, credential_id: str) -> list[tuple[str, str]]:
@@ -144,7 +159,7 @@ async def list_deliveries(
 async def list_undelivered(
     connection: Connection, workspace: str, subscription_id: str, since: datetime, until: datetime | None, *, limit: int
 ) -> list[DeliveryRow]:
-    """What failed or was dropped and is not under way again, oldest first."""
+    """What failed and is not under way again, oldest first."""
     rows = await connection.fetch(
         _SQL["list_undelivered"], as_uuid(subscription_id), as_uuid(workspace), since, until, limit
     )

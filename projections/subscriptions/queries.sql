@@ -16,6 +16,17 @@ LIMIT $6;
 -- name: active_subscriptions
 SELECT id::text, workspace_id::text, definition::text FROM event_subscriptions WHERE status = 'active';
 
+-- name: put_aside
+SELECT d.id::text, d.subscription_id::text, s.workspace_id::text, d.notice::text
+FROM event_subscriptions s
+CROSS JOIN LATERAL (
+    SELECT id, subscription_id, notice, created_at FROM event_deliveries
+    WHERE subscription_id = s.id AND status = 'put_aside' ORDER BY created_at, id LIMIT $2
+) d
+WHERE s.status = 'active' AND s.id IN (SELECT subscription_id FROM event_deliveries WHERE status = 'put_aside')
+  AND (SELECT count(*) FROM event_deliveries WHERE subscription_id = s.id AND status = 'waiting') < $1
+ORDER BY d.subscription_id, d.created_at, d.id;
+
 -- name: uses_of_credential
 SELECT id::text, name FROM event_subscriptions
 WHERE workspace_id = $1 AND status <> 'deleted' AND definition -> 'channel' ->> 'credential_id' = $2
@@ -42,7 +53,7 @@ LIMIT $8;
 SELECT id::text, subscription_id::text, event_type, notice::text, test, status, execution_id::text, code, message,
        response_status, created_at, queued_at, started_at, ended_at
 FROM event_deliveries
-WHERE subscription_id = $1 AND workspace_id = $2 AND status IN ('failed', 'dropped') AND NOT test
+WHERE subscription_id = $1 AND workspace_id = $2 AND status = 'failed' AND NOT test
   AND created_at >= $3 AND ($4::timestamptz IS NULL OR created_at < $4)
 ORDER BY created_at, id
 LIMIT $5;

@@ -37,4 +37,6 @@ CREATE TABLE event_deliveries (
     started_at timestamptz,
     ended_at timestamptz
 );
+CREATE INDEX event_deliveries_not_begun ON event_deliveries (subscription_id, status, created_at, id)
+    WHERE status IN ('waiting', 'put_aside');
 CREATE INDEX event_deliveries_by_subscription ON event_deliveries (subscription_id, created_at DESC, id DESC);

@@ -80,7 +80,7 @@ def _delivery(rows: dict[tuple[Any, ...], Row], owner: Row, commit: Row, key: st
     elif kind == "delivery_started":
         row.update(status="sending", execution_id=data["execution_id"], started_at=at)
     elif kind == "delivery_dropped":
-        row.update(status="dropped", code=data["code"], ended_at=at)
+        row.update(status="put_aside", code=data["code"])
     elif kind == "delivery_ended":
         row.update(
             status=data["status"], code=shown(data.get("code", "")) or None,

@@ -1,14 +1,14 @@
 """What is told of a fact: its data from the event and the read models, small, without what workflows worked on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
-from domain.subscription.commands import Notice, PlacedNotice, TellEvents
+from domain.subscription.commands import Notice, PlacedNotice, Redelivery, TellEvents
 from domain.subscription.deliveries import WORKFLOWS, iso_time
 from domain.subscription.topics import TYPE_OF_FACT
 from infra.postgres.pool import Pool
@@ -94,7 +94,7 @@ class NoticeMaker:
         told: dict[str, Told] = {}
         for (subscription, source), notices in gathered.items():
             made = told.setdefault(subscription, Told(interests[subscription], []))
-            made.commands.extend(TellEvents(source, part, at) for part in _parts(notices))
+            made.commands.extend(TellEvents(source, part, at) for part in in_parts(notices))
         return list(told.values())
 
     async def _rows(self, kind: str, facts: Sequence[Found]) -> dict[str, Row]:
@@ -210,8 +210,12 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else iso_time(round(moment.timestamp() * 1_000))
 
 
-def _parts(notices: Sequence[PlacedNotice]) -> Iterable[list[PlacedNotice]]:
-    part: list[PlacedNotice] = []
+Part = TypeVar("Part", PlacedNotice, Redelivery)
+
+
+def in_parts(notices: Sequence[Part]) -> Iterator[list[Part]]:
+    """In order, as many together as one command takes."""
+    part: list[Part] = []
     size = 0
     for each in notices:
         length = len(_encode(each))

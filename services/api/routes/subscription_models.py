@@ -52,7 +52,7 @@ class Delivery(BaseModel):
     type: str
     event: dict[str, Any] = Field(description="What is told: `id`, `at`, `workspace_id`, `data`.")
     test: bool
-    status: Literal["waiting", "sending", "retrying", "delivered", "failed", "dropped"]
+    status: Literal["waiting", "sending", "retrying", "delivered", "failed", "put_aside"]
     attempts: int | None = Field(description="Of its last try; null where its execution is not there any more.")
     next_try_at: str | None
     response_status: int | None

@@ -56,7 +56,7 @@ DeliveryId = Annotated[str, Path(examples=[examples.DELIVERY_ID])]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 ListCursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 Status = Literal["active", "paused", "disabled", "deleted"]
-DeliveryStatus = Literal["waiting", "sending", "delivered", "failed", "dropped"]
+DeliveryStatus = Literal["waiting", "put_aside", "sending", "delivered", "failed"]
 OLD_SECRET_MS = 86_400_000
 """So long the secret before a rotation signs beside the new one."""
 REDELIVER_BYTES = 120_000
@@ -235,7 +235,7 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
         identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, b"")
         row = await _delivery(parts, principal, subscription_id, delivery_id)
         await _row(parts, principal, subscription_id)
-        if row.status in {"waiting", "sending"}:
+        if row.status in {"waiting", "put_aside", "sending"}:
             raise Problem(409, "delivery_under_way", "It is being delivered; wait until that has ended.")
         command = Redeliver(identity.id, [Redelivery(row.id, notice_of(row))], now_ms())
         await _configure(parts, principal, subscription_id, command)

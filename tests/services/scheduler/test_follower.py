@@ -11,9 +11,9 @@ import pytest
 from domain.dead_letter.events import LetterRecorded, LetterReviewed
 from domain.decision import Decision
 from domain.subscription import decider
-from domain.subscription.commands import CreateSubscription, PlacedNotice, TellEvents
+from domain.subscription.commands import CreateSubscription, Notice, PlacedNotice, Redeliver, TellEvents
 from domain.subscription.definition import Definition, WebhookChannel
-from domain.subscription.events import DeliveryQueued, SubscriptionCreated
+from domain.subscription.events import DeliveryDropped, DeliveryQueued, SubscriptionCreated, SubscriptionPaused
 from infra.log.memory import MemoryLog
 from infra.log.port import Topic
 from infra.postgres.migrate import migrate
@@ -23,8 +23,9 @@ from schemas.envelope import decode_command, partition_of
 from schemas.registry import decode_command_data
 from services.projector.projector import Projector
 from services.registration import DEFAULT_WORKSPACE, workspace_id_of
-from services.scheduler.follower import NAME, EventFollower
+from services.scheduler.follower import NAME, ROOM_BELOW, EventFollower
 from tests.projections.given import FLOW, SPACE, T0, World, some_id
+from tests.services.projector.conftest import at_end
 
 OTHER_SPACE = some_id("another workspace")
 
@@ -226,3 +227,38 @@ async def test_followers_that_die_at_any_moment_or_run_side_by_side_tell_everyth
                 await task
     deliveries = taken(log, subscription, "execution.completed", "execution.failed")
     assert sorted(each.notice.data["execution_id"] for each in deliveries) == sorted(wanted)
+
+
+async def test_what_was_put_aside_is_taken_up_once_there_is_room(postgres_url: str, pool: Pool) -> None:
+    world = world_of_two()
+    log = world.log
+    notice = Notice(some_id("event"), "workflow.archived", T0, SPACE, {"n": 1})
+    streams = {
+        name: f"subscription-{world.subscribe(name, 'workflow.archived')}" for name in ("open", "paused", "full")
+    }
+    for name, stream in streams.items():
+        for number in range(3):
+            delivery = some_id(f"{name} {number}")
+            queued = DeliveryQueued(delivery, notice, T0 + number)
+            world.commit(stream, [queued, DeliveryDropped(delivery, T0 + number, "too_many_waiting")])
+    world.commit(streams["paused"], [SubscriptionPaused(T0 + 9)])
+    waiting = [DeliveryQueued(some_id(f"waits {number}"), notice, T0) for number in range(ROOM_BELOW)]
+    world.commit(streams["full"], waiting)
+
+    def asked() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for partition in range(log.partitions):
+            for record in log.records(Topic.COMMANDS, partition):
+                command = decode_command(record.value)
+                wanted = decode_command_data(command)
+                if isinstance(wanted, Redeliver) and command.stream in streams.values():
+                    found[command.stream] = [each.delivery_id for each in wanted.deliveries]
+        return found
+
+    async with running(Projector(log, postgres_url, now=lambda: T0)), asyncio.timeout(60):
+        while not await at_end(log, pool):
+            await asyncio.sleep(0.05)
+        async with running(EventFollower(log, postgres_url, "", wall=lambda: T0)):
+            while not asked():
+                await asyncio.sleep(0.05)
+    assert asked() == {streams["open"]: [some_id(f"open {number}") for number in range(3)]}
