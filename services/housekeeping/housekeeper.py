@@ -62,19 +62,20 @@ class Housekeeper:
         self._ticked.set()
 
     async def run(self, first_after: float = FIRST_AFTER_SECONDS) -> None:
-        """Until cancelled: then the runs under way are cut off and recorded as interrupted."""
+        """Until cancelled: then the runs under way are cut off and recorded as interrupted. Nothing is begun for
+        `first_after` seconds."""
         try:
-            await asyncio.sleep(first_after)
-            await self._ticked.wait()
+            first = time.monotonic() + first_after
             begun = False
             while True:
+                await self._ticked.wait()
                 self._ticked.clear()
                 with suppress(*AWAY):
                     if not begun:
                         await self._begin()
                         begun = True
-                    await self._look()
-                await self._ticked.wait()
+                    if time.monotonic() >= first:
+                        await self._look()
         finally:
             for task in self._running.values():
                 task.cancel()

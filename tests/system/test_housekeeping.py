@@ -136,8 +136,9 @@ async def _commands(cluster: Roles) -> None:
     stale = await told("admin", "run", "stale_work")
     assert (stale["result"], stale["figures"]["idle"], stale["figures"]["overdue"]) == ("done", 0, 0)
     assert {each["due"] for each in await told("admin", "runs", "stale_work")} >= {stale["due"]}
-    jobs = {each["name"]: each["last_run"]["result"] for each in await told("admin", "jobs")}
+    jobs = {each["name"]: each["last_run"] for each in await told("admin", "jobs")}
     assert set(jobs) == {each.name for each in all_jobs("03:00", "UTC")}
+    assert jobs["retention"]["result"] == "done"
     processes = await told("admin", "processes")
     assert {each["role"] for each in processes} == {"api", "worker", "projector", "scheduler"}
     assert all(each["state"] == "alive" for each in processes)
