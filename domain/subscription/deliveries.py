@@ -5,13 +5,13 @@ credentials and recovery are those of every other execution.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 import msgspec
 
 from domain.execution.commands import StartExecution
+from domain.execution.endings import iso_time
 from domain.execution.events import Item, Origin
 from domain.subscription.commands import Notice
 from domain.subscription.definition import Channel, Definition, EmailChannel, SlackChannel, WebhookChannel
@@ -157,8 +157,3 @@ def _short(value: Any) -> str:
 def _escaped(text: str) -> str:
     """Slack's mrkdwn: what users wrote must make no links and call nobody."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def iso_time(milliseconds: int) -> str:
-    """RFC 3339 in UTC, with milliseconds."""
-    return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from domain.credential.signature import key_of, secret_text
+from domain.execution.endings import iso_time
 from domain.subscription.commands import Notice
 from domain.subscription.definition import (
     Channel,
@@ -18,7 +19,6 @@ from domain.subscription.definition import (
     channel_name,
     problems_of,
 )
-from domain.subscription.deliveries import iso_time
 from projections.subscriptions.queries import Attempts, DeliveryRow, SubscriptionRow
 from services.api.executions_view import time_text
 from services.api.problems import Problem

@@ -8,8 +8,9 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
+from domain.execution.endings import iso_time
 from domain.subscription.commands import Notice, PlacedNotice, Redelivery, TellEvents
-from domain.subscription.deliveries import WORKFLOWS, iso_time
+from domain.subscription.deliveries import WORKFLOWS
 from domain.subscription.topics import TYPE_OF_FACT
 from infra.postgres.pool import Pool
 from projections.connection import Row

@@ -1,6 +1,6 @@
 """Schedules: workflows that start by themselves, and why they did or did not."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,7 +29,7 @@ from services.api.principal import Principal
 from services.api.problems import not_found
 from services.api.routes import schedule_examples as examples
 from services.api.routes.common import Asker, MinPosition, json_answer, reach
-from services.api.routes.executions import decode_body
+from services.api.routes.executions import as_utc, decode_body
 from services.api.routes.schedule_models import (
     Backfill,
     BackfillPage,
@@ -192,8 +192,8 @@ def _add_firings(router: APIRouter, parts: Parts) -> None:
             parts.reads.pool,
             principal.workspace_id,
             schedule_id,
-            since=_utc(since),
-            until=_utc(until),
+            since=as_utc(since),
+            until=as_utc(until),
             outcome=outcome,
             backfill_id=backfill_id,
             limit=limit + 1,
@@ -302,10 +302,3 @@ async def _backfill(
 def _shown(row: ScheduleRow, status: int = 200) -> Response:
     headers = {"location": f"/api/v1/schedules/{row.id}"} if status == 201 else None
     return json_answer(msgspec.json.encode(schedule_view(row, runs=True)), status, headers)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """Without an offset: UTC."""
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)

@@ -37,7 +37,7 @@ from services.api.problems import Problem, not_found
 from services.api.routes import subscription_examples as examples
 from services.api.routes import subscription_models as models
 from services.api.routes.common import Asker, MinPosition, json_answer, reach
-from services.api.routes.executions import decode_body
+from services.api.routes.executions import as_utc, decode_body
 from services.api.subscriptions_view import (
     CREDENTIALS,
     Asked,
@@ -209,7 +209,7 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
             parts.reads.pool,
             principal.workspace_id,
             subscription_id,
-            DeliveryFilter(status, _utc(since), _utc(until)),
+            DeliveryFilter(status, as_utc(since), as_utc(until)),
             limit=limit + 1,
             before=decode_cursor(cursor),
         )
@@ -255,7 +255,7 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
         identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, body)
         asked = decode_body(body, RedeliverBody)
         await _row(parts, principal, subscription_id)
-        since, until = _utc(asked.since), _utc(asked.until)
+        since, until = as_utc(asked.since), as_utc(asked.until)
         assert since is not None
         rows = await queries.list_undelivered(
             parts.reads.pool, principal.workspace_id, subscription_id, since, until, limit=asked.limit + 1
@@ -402,8 +402,3 @@ def _parts(rows: list[DeliveryRow]) -> list[list[DeliveryRow]]:
 
 def _shown(row: SubscriptionRow) -> Response:
     return json_answer(msgspec.json.encode(subscription_view(row)))
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """Without an offset: UTC."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
