@@ -243,7 +243,9 @@ class _Verification:
                         _fold_one(fold, commit, self._report, f"{topic}/{partition}@{record.offset}")
                 self._progress(self._read, total)
         except OffsetOutOfRange as error:
-            raise VerifyRefused(f"the positions are ahead of the log: {error}") from error
+            raise VerifyRefused(
+                f"the log was cut meanwhile (then ask again), or the positions are ahead of it: {error}"
+            ) from error
         finally:
             await reader.close()
         self._check_position(topic, partition, history)
