@@ -13,7 +13,7 @@ from tests.services.api.conftest import Api
 from tests.services.api.test_workflows import document
 from tests.support.client import ApiError, Client
 
-DEDUP = {"dedup": {"key": "{{ $json.body.id }}", "ttl_seconds": 3600}}
+DEDUP: dict[str, Any] = {"dedup": {"key": "{{ $json.body.id }}", "ttl_seconds": 3600}}
 
 
 def gated(respond: str = "at_once", **parameters: Any) -> dict[str, Any]:
