@@ -13,8 +13,8 @@ from domain.inbox.decider import stream_of
 from projections.webhook_deliveries.queries import DeliveryRow
 from services.api.executions_view import time_text
 from services.api.parts import Parts
-from services.api.problems import Problem, not_found
-from services.api.retrying import graph_of
+from services.api.problems import Problem
+from services.api.retrying import graph_of, startable
 from services.api.starts import Start
 
 REDACTED = "[redacted]"
@@ -99,11 +99,7 @@ async def plan_redelivery(parts: Parts, row: DeliveryRow, asked: RedeliverReques
 
 
 async def _version(parts: Parts, row: DeliveryRow, asked: RedeliverRequest) -> int:
-    workflow = await parts.bindings.workflow(row.workspace_id, row.workflow_id)
-    if workflow is None:
-        raise not_found("workflow")
-    if workflow.status == "archived":
-        raise Problem(409, "workflow_archived", "This workflow is archived: nothing of it starts any more.")
+    workflow = await startable(parts, row.workspace_id, row.workflow_id)
     if asked.version == "newest":
         return workflow.version
     if asked.version != "active":

@@ -16,6 +16,7 @@ from domain.workflow.document import parse_document
 from domain.workflow.graph import Graph, compile_workflow
 from projections.executions.queries import ExecutionRow
 from projections.node_executions.queries import NodeExecutionRow
+from projections.workflows.queries import WorkflowRow
 from services.api.parts import Parts
 from services.api.problems import Problem, not_found
 from services.api.results import CLOSED
@@ -62,12 +63,18 @@ async def plan_retry(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> St
     )
 
 
-async def _version(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> int:
-    workflow = await parts.bindings.workflow(row.workspace_id, row.workflow_id)
+async def startable(parts: Parts, workspace: str, workflow_id: str) -> WorkflowRow:
+    """A workflow of which something may start. Problems: 404, 409 `workflow_archived`."""
+    workflow = await parts.bindings.workflow(workspace, workflow_id)
     if workflow is None:
         raise not_found("workflow")
     if workflow.status == "archived":
         raise Problem(409, "workflow_archived", "This workflow is archived: nothing of it starts any more.")
+    return workflow
+
+
+async def _version(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> int:
+    workflow = await startable(parts, row.workspace_id, row.workflow_id)
     if asked.version == "newest":
         return workflow.version
     return row.workflow_version if asked.version == "same" else asked.version
