@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -22,6 +23,9 @@ from pathlib import Path
 import asyncpg
 import psutil
 
+FIRST_PORT = 16_000
+PORTS_EACH = 2_000
+
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "100",
@@ -32,9 +36,15 @@ SETTINGS = {
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens on now. Below those that the kernel gives to connections, which could take it before it is
+    used; test processes that run side by side have ranges of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % 8 * PORTS_EACH
+    while True:
+        port = first + secrets.randbelow(PORTS_EACH)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def cache_directory() -> Path:
