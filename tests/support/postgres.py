@@ -36,8 +36,8 @@ SETTINGS = {
 
 
 def free_port() -> int:
-    """One that nobody listens on now. Below those that the kernel gives to connections, which could take it before it is
-    used; test processes that run side by side have ranges of their own."""
+    """One that nobody listens on now. Below those that the kernel gives to connections, which might take it before it
+    is used; test processes that run side by side have ranges of their own."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = FIRST_PORT + worker % 8 * PORTS_EACH
     while True:
