@@ -3,7 +3,9 @@
 A redelivery is a new execution that names the delivery; it passes no dedup, throttle or debounce.
 """
 
+import asyncio
 import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +20,8 @@ from services.api.retrying import graph_of, startable
 from services.api.starts import Start
 
 REDACTED = "[redacted]"
+STARTED_SECONDS = 2.0
+"""So long an execution is waited for that a delivery has begun."""
 _SECRET_HEADER = re.compile(
     r"authorization|cookie|signature|token|secret|password|credential|(api|access|auth|hmac)[-_]?key|hmac|csrf"
 )
@@ -83,7 +87,7 @@ async def plan_redelivery(parts: Parts, row: DeliveryRow, asked: RedeliverReques
             f"Version {version} has no trigger {row.node!r}, which this delivery was for. Name a version that has it.",
             extra={"node_id": row.node},
         )
-    text = await parts.reads.delivery_payload(row)
+    text = await _payload(parts, row)
     items = [] if text is None else _decode_items(text.encode())
     if not items:
         raise Problem(409, "payload_gone", "What was in this delivery is not kept: it cannot be sent again.")
@@ -96,6 +100,17 @@ async def plan_redelivery(parts: Parts, row: DeliveryRow, asked: RedeliverReques
         graph.document.settings.priority,
         origin=Origin(kind="delivery", stream=stream_of(row.endpoint_id), ref=row.id),
     )
+
+
+async def _payload(parts: Parts, row: DeliveryRow) -> str | None:
+    """What was in it. An inbox takes a delivery before its execution is there, which holds it: that is waited for."""
+    text = await parts.reads.delivery_payload(row)
+    with parts.positions.watch(), suppress(TimeoutError):
+        async with asyncio.timeout(STARTED_SECONDS):
+            while text is None and row.execution_id is not None:
+                await parts.positions.moved()
+                text = await parts.reads.delivery_payload(row)
+    return text
 
 
 async def _version(parts: Parts, row: DeliveryRow, asked: RedeliverRequest) -> int:
