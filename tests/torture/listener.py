@@ -6,7 +6,6 @@ import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import websockets
@@ -28,6 +27,8 @@ class Heard:
     frames: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     workspaces: set[str] = field(default_factory=set)
     ends: Counter[int] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    """Why it could not connect."""
     last_at: float = 0.0
 
     @property
@@ -48,8 +49,10 @@ class Listener:
 
     async def run(self) -> None:
         while True:
-            with suppress(OSError, TimeoutError, websockets.InvalidHandshake, websockets.InvalidMessage):
+            try:
                 await self._listen()
+            except (OSError, TimeoutError, EOFError, websockets.WebSocketException) as error:
+                self.heard.failures[type(error).__name__] += 1
             await asyncio.sleep(0.2)
 
     async def _listen(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -195,7 +195,8 @@ def monotonic_reads(evidence: Evidence) -> Verdict:
     wrong += _feed_is_the_log(evidence)
     told = sum(each.count for each in evidence.heard.values())
     back = sum(sum(each.ends.values()) for each in evidence.heard.values())
-    note = f"{told} frames of the feed, which was broken off {back} times"
+    failed = dict(sum((each.failures for each in evidence.heard.values()), Counter()))
+    note = f"{told} frames of the feed, which was broken off {back} times; not connected: {failed}"
     return verdict("C13 monotonic_reads", len(evidence.polls) + told, wrong, note)
 
 
