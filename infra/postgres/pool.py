@@ -32,6 +32,9 @@ CONNECTION_LOST: tuple[type[BaseException], ...] = (
 """PostgreSQL is away, starting, stopping, full or closed for writing: what was under way is rolled back or unknown; try
 again later."""
 
+DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What a statement that is in order raises while the database is not: whoever can wait tries again."""
+
 
 async def open_pool(
     url: str,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Collection
 from functools import partial
 
 import asyncpg
@@ -71,6 +72,7 @@ async def run(settings: Settings) -> None:
                 interpreters=interpreters,
                 credential_desk=credentials.desk(interpreters),
                 log_clock=clock,
+                started=partial(_started, pool),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
                 sandbox=Sandbox(),
             )
@@ -94,6 +96,11 @@ def make_interpreters(guard: EgressGuard, credentials: Credentials) -> Interpret
         RedisCommand: RedisEffects(guard, credentials),
         SendMail: MailEffects(guard, credentials),
     }
+
+
+async def _started(pool: asyncpg.Pool, executions: Collection[str]) -> Collection[str]:
+    rows = await pool.fetch("SELECT id::text FROM executions WHERE id = ANY($1::uuid[])", list(executions))
+    return {row["id"] for row in rows}
 
 
 async def _positions(pool: asyncpg.Pool) -> dict[tuple[str, int], int]:

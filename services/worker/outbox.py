@@ -1,11 +1,13 @@
 """Commands that commits want sent to other streams (log protocol, rule 13).
 
 They stand in accepted commits, are sent after acceptance, and are kept (in the checkpoint too) until the log has
-acknowledged them. Sending twice is harmless: receivers know the ids.
+acknowledged them. Sending twice is harmless: receivers know the ids. Those of executions that have ended are forgotten
+once the read model has them: a start that a recovery found is looked for there before it is sent again (rule 14).
 """
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from infra.failpoints import failpoint
 from infra.log.clock import LogClock
 from infra.log.port import MAX_APPEND_BYTES, Log, LogError, NewRecord, Topic, Writer
+from infra.postgres.pool import DATABASE_AWAY
 from infra.telemetry.logs import get_logger
 from schemas.envelope import KIND_COMMAND, CommandRecord, SentCommand, encode, partition_of
 from services.worker.remembered import STALE_AFTER_MS
@@ -22,6 +25,8 @@ SEND_BYTES = MAX_APPEND_BYTES // 2
 LATE_MS = STALE_AFTER_MS // 2
 """An append that took longer may be refused as stale where it is decided: the commands in it are sent once more."""
 CLOCK_SECONDS = 0.05
+START = "execution.start"
+EXECUTION = "execution-"
 
 _log = get_logger("worker.outbox")
 
@@ -49,6 +54,10 @@ class Sending(Protocol):
 
     async def writer_failed(self, writer: Writer) -> None: ...
 
+    async def started(self, executions: Collection[str]) -> Collection[str]:
+        """Those of them that the read model has."""
+        ...
+
 
 class Outbox:
     """What one owner still has to send, in order."""
@@ -57,6 +66,7 @@ class Outbox:
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         for each in _decode_pending(stored) if stored else ():
             self._pending[each.id] = each
+        self._recovered: set[str] = set()
         self._around: Sending | None = None
         self._labels: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +77,7 @@ class Outbox:
         """Begin to send what a recovery found."""
         self._around = around
         self._labels = labels
+        self._recovered = {each.id for each in self._pending.values() if each.type == START}
         self.send()
 
     def add(self, command: SentCommand, workspace: str, correlation: str, trace: bytes | None) -> None:
@@ -111,6 +122,14 @@ class Outbox:
         while self._pending:
             while not around.log_clock.known:  # what is dated by a wrong clock would be refused as stale, and be lost
                 await asyncio.sleep(CLOCK_SECONDS)
+            try:
+                await self._drop_started(around)
+            except DATABASE_AWAY as error:
+                _log.warning(
+                    "what was started before cannot be looked up, again soon", **self._labels, reason=str(error)
+                )
+                await asyncio.sleep(0.5)
+                continue
             by_place: dict[tuple[Topic, int], list[_Pending]] = {}
             for each in self._next():
                 topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS
@@ -131,6 +150,17 @@ class Outbox:
                 _log.warning("sending commands failed, again soon", **self._labels, reason=str(error))
                 await around.writer_failed(writer)
                 await asyncio.sleep(0.5)
+
+    async def _drop_started(self, around: Sending) -> None:
+        """Of what a recovery found to be sent, the starts that were sent before, and done."""
+        self._recovered &= self._pending.keys()
+        if not self._recovered:
+            return
+        streams = {each: self._pending[each].stream.removeprefix(EXECUTION) for each in self._recovered}
+        started = await around.started(streams.values())
+        for each, execution in streams.items():
+            if execution in started:
+                self._pending.pop(each, None)
 
 
 def _record(each: _Pending, made: int) -> NewRecord:

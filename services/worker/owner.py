@@ -16,14 +16,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
-
 from domain.effects import Compute, ExchangeCode, PerformAttempt, TryCredential, WakeAt
 from domain.execution.commands import Begin, PassTime, Resume
 from infra.blobs import BlobsMissing
 from infra.failpoints import failpoint
 from infra.log.port import LogError, NewRecord, OffsetOutOfRange, Record, RecordTooLarge, Topic, Writer
 from infra.postgres.checkpoints import CheckpointRefused
+from infra.postgres.pool import DATABASE_AWAY
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from schemas.fence import GapInLog
@@ -50,7 +49,6 @@ CROWDED = 20
 QUEUED_SECONDS = 0.05
 """While starts are put off, room for them is looked for this often."""
 
-DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, VersionsBehind, *DATABASE_AWAY)
 
 _log = get_logger("worker.owner")

@@ -1,5 +1,6 @@
 """What a partition owner needs of the worker around it."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 from domain.effects import Compute, CredentialWork, PerformAttempt
@@ -32,6 +33,10 @@ class Surroundings(Protocol):
 
     async def writer_failed(self, writer: Writer) -> None:
         """Close it and give up everything under way in it (rule 4); the next call of `writer` opens a new one."""
+        ...
+
+    async def started(self, executions: Collection[str]) -> Collection[str]:
+        """Those of them that the read model has."""
         ...
 
     def confirmed(self, lane: str, partition: int) -> bool:

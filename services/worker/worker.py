@@ -6,7 +6,7 @@ ends with that error and its supervisor starts it again; there is no half-alive 
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from infra.log.port import (
     Writer,
 )
 from infra.postgres.checkpoints import Checkpoints
+from infra.postgres.pool import DATABASE_AWAY
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from schemas import registry
@@ -42,7 +43,7 @@ from services.worker.effects.credential_work import CredentialDesk
 from services.worker.effects.interpreter import Interpreters
 from services.worker.effects.performer import EffectPerformer
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane, unlimited
-from services.worker.owner import DATABASE_AWAY, PartitionOwner
+from services.worker.owner import PartitionOwner
 from services.worker.shares import Shares, Weights, equal
 from services.worker.versions import Versions
 from services.worker.workspaces import WorkspaceShares
@@ -61,6 +62,15 @@ Beat = Callable[[dict[str, Any]], Awaitable[None]]
 
 Positions = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 """(commit topic, partition) → the read model has all commits below this offset."""
+
+Started = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Those of the executions that the read model has."""
+
+
+async def none_started(_executions: Collection[str]) -> Collection[str]:
+    """There is no read model."""
+    return ()
+
 
 _log = get_logger("worker")
 
@@ -87,6 +97,7 @@ class Worker:
         links: Links = NO_LINKS,
         credential_desk: CredentialDesk | None = None,
         log_clock: LogClock | None = None,
+        started: Started = none_started,
         sandbox: ScriptRunner | None = None,
     ) -> None:
         self.log = log
@@ -98,6 +109,7 @@ class Worker:
         weights: Weights = shares.weight if shares is not None else equal
         self.shares = Shares(weights)
         self._positions = positions
+        self._started = started
         self._beat = beat
         self._lanes: Sequence[Lane] = lanes or (
             ExecutionLane(self.versions, links, shares.concurrent if shares is not None else unlimited),
@@ -151,6 +163,9 @@ class Worker:
             await self._close(membership, reader)
 
     # --- for owners (Surroundings) ----------------------------------------------------------------------------------
+
+    async def started(self, executions: Collection[str]) -> Collection[str]:
+        return await self._started(executions)
 
     async def writer(self) -> Writer:
         async with self._writer_lock:

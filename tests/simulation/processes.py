@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,6 +158,7 @@ class Installation:
             lanes=(WatchedLane(versions, shared.states), AggregateLane()),
             interpreters={HttpRequest: shared.world.client(name)},
             compute=SimComputePool(shared.log.faults),
+            started=self._started,
             sandbox=SimSandbox(shared.log.faults),
         )
         self.workers[name] = worker
@@ -174,6 +175,10 @@ class Installation:
             self.shared.loop.kill(process)
             self.shared.group.drop(name)
             self.start_worker(name)
+
+    async def _started(self, executions: Collection[str]) -> Collection[str]:
+        await self.shared.statements.before()
+        return {key[1] for key in self.shared.tables.rows["executions"]} & set(executions)
 
     async def _positions(self) -> Mapping[tuple[str, int], int]:
         await self.shared.statements.before()

@@ -1,6 +1,7 @@
 """The outbox: what a commit wants sent is sent until the log has it, in time."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ class SlowLog:
         self.log = self.log_clock = self
         self.time = 0
         self.made: list[int] = []
+        self.asked: list[str] = []
+        self.known_executions: set[str] = set()
         self._times = list(times)
 
     def now(self) -> int:
@@ -34,6 +37,10 @@ class SlowLog:
 
     async def writer_failed(self, writer: Any) -> None:
         raise AssertionError("nothing fails here")
+
+    async def started(self, executions: Collection[str]) -> Collection[str]:
+        self.asked += executions
+        return self.known_executions & set(executions)
 
     async def append(self, topic: Topic, partition: int, records: list[NewRecord]) -> int:
         self.made += [decode_command(record.value).made for record in records]
@@ -85,3 +92,29 @@ async def test_a_checkpoint_that_names_what_was_sent_meanwhile_is_out_of_date() 
     change, _ = memory.collect_changes()
     memory.saved(change)
     assert (change.unsent, memory.has_changed()) == (b"", False)
+
+
+async def test_what_a_recovery_found_is_not_started_again_if_the_read_model_has_it() -> None:
+    """Its receiver has forgotten it by now, if it has ended: it would be done twice."""
+    before = Outbox()
+    for number in (1, 2):
+        before.add(
+            SentCommand(f"c{number}", "execution.start", f"execution-{number}", msgspec.Raw(b"{}")), "w", "", None
+        )
+    log = SlowLog(5)
+    log.known_executions = {"1"}
+    after = Outbox(before.pending())
+    after.start(log, {})  # type: ignore[arg-type]
+    await until(lambda: not after.pending(), 5, "it is never sent")
+    assert sorted(log.asked) == ["1", "2"]
+    assert log.made == [0]
+
+
+async def test_what_was_decided_just_now_is_sent_without_a_look() -> None:
+    log = SlowLog(5)
+    outbox = Outbox()
+    outbox.start(log, {})  # type: ignore[arg-type]
+    outbox.add(SentCommand("c1", "execution.start", "execution-1", msgspec.Raw(b"{}")), "w", "", None)
+    outbox.send()
+    await until(lambda: not outbox.pending(), 5, "it is never sent")
+    assert (log.asked, log.made) == ([], [0])
