@@ -15,6 +15,7 @@ from domain.credential.events import (
     TokensStored,
 )
 from domain.errors import ImpossibleHistory
+from domain.snapshots import Snapshots
 
 SNAPSHOT_FORMAT = 1
 TOKENS = frozenset({"access_token", "refresh_token"})
@@ -80,21 +81,6 @@ def _tokens(state: Credential) -> dict[str, str]:
     return {name: sealed for name, sealed in state.sealed.items() if name in TOKENS}
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, Credential]).decode
-
-
-def snapshot(state: Credential) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> Credential:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not a credential's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"a credential's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    return state
+_snapshots = Snapshots(Credential, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore

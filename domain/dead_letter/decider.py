@@ -17,6 +17,7 @@ from domain.dead_letter.commands import DiscardLetter, RecordLetter, RedriveLett
 from domain.dead_letter.events import LetterDiscarded, LetterEvent, LetterRecorded, LetterRedriven, LetterReviewed
 from domain.decision import DUPLICATE, Decision, Outcome, OutgoingCommand, Resent, rejected
 from domain.errors import ImpossibleHistory
+from domain.snapshots import Snapshots
 from domain.ticking import PassTime
 
 SNAPSHOT_FORMAT = 1
@@ -141,25 +142,9 @@ def next_due(state: DeadLetter) -> int | None:
     return state.review_at
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode: Any = msgspec.msgpack.Decoder(tuple[int, DeadLetter]).decode
-
-
-def snapshot(state: DeadLetter) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> DeadLetter:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not a dead letter's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"a dead letter's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    letter: DeadLetter = state
-    return letter
+_snapshots = Snapshots(DeadLetter, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore
 
 
 def _decided(

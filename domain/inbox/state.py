@@ -5,7 +5,7 @@ it has run out.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,7 @@ from domain.inbox.events import (
     InboxEvent,
 )
 from domain.inbox.gates import Delivery, Gates, Throttle
+from domain.snapshots import Snapshots
 
 SNAPSHOT_FORMAT = 1
 MOST_KEYS: Final = 100_000
@@ -232,22 +233,6 @@ def _until(packed: bytes) -> int:
     return int.from_bytes(packed[:8])
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode: Any = msgspec.msgpack.Decoder(tuple[int, Inbox]).decode
-
-
-def snapshot(state: Inbox) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> Inbox:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not an inbox's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"an inbox's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    inbox: Inbox = state
-    return inbox
+_snapshots = Snapshots(Inbox, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore

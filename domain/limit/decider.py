@@ -7,7 +7,6 @@ State is changed in place by `evolve` (a line may be long); `decide` only reads 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -17,6 +16,7 @@ from domain.execution.commands import GrantSlot, RefuseSlot
 from domain.execution.endings import EXECUTION_STREAM, derived
 from domain.limit.commands import LimitCommand, ReleaseSlot, RequestSlot
 from domain.limit.events import LimitEvent, SlotAwaited, SlotGiven, SlotRefused, SlotReturned
+from domain.snapshots import Snapshots
 
 SNAPSHOT_FORMAT = 1
 STREAM = "limit-"
@@ -147,22 +147,6 @@ def _leave_line(places: Places, execution: str) -> None:
             del places.waiting[priority]
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode: Any = msgspec.msgpack.Decoder(tuple[int, Limit]).decode
-
-
-def snapshot(state: Limit) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> Limit:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not a limit's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"a limit's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    limit: Limit = state
-    return limit
+_snapshots = Snapshots(Limit, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore

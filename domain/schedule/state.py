@@ -25,6 +25,7 @@ from domain.schedule.events import (
 )
 from domain.schedule.firing_ids import jitter_of
 from domain.schedule.timing import Occurrence
+from domain.snapshots import Snapshots
 
 ScheduleStatus = Literal["active", "paused", "ended", "deleted"]
 SNAPSHOT_FORMAT = 1
@@ -150,21 +151,6 @@ def _backfill_started(state: Schedule, event: BackfillStarted) -> Schedule:
     return msgspec.structs.replace(state, backfills=(*state.backfills, begun), used_backfills=closed)
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, Schedule]).decode
-
-
-def snapshot(state: Schedule) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> Schedule:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not a schedule's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"a schedule's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    return state
+_snapshots = Snapshots(Schedule, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore

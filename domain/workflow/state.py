@@ -9,6 +9,7 @@ from domain.errors import ImpossibleHistory
 from domain.schedule.definition import MAX_NAME, Policies
 from domain.schedule.reading import read_schedule
 from domain.schedule.timing import Timing
+from domain.snapshots import Snapshots
 from domain.workflow.events import (
     WorkflowActivated,
     WorkflowArchived,
@@ -157,21 +158,6 @@ def _with_version(state: Workflow, version: int, document: Mapping[str, Any]) ->
     return (*state.webhooks, WebhooksSince(version, nodes))
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, Workflow]).decode
-
-
-def snapshot(state: Workflow) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> Workflow:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not a workflow's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"a workflow's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    return state
+_snapshots = Snapshots(Workflow, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore

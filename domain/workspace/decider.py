@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.errors import ImpossibleHistory
+from domain.snapshots import Snapshots
 from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetRetention, SetShare, WorkspaceCommand
 from domain.workspace.events import ApiKeyAdded, ApiKeyRevoked, RetentionSet, ShareSet, WorkspaceCreated, WorkspaceEvent
 
@@ -140,24 +141,9 @@ def evolve(state: Workspace | None, event: WorkspaceEvent) -> Workspace:
             return replace(state, retention_days=days, payload_retention_days=payload_days)
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, Workspace]).decode
-
-
-def snapshot(state: Workspace) -> bytes:
-    """The state for a checkpoint."""
-    return _encode((SNAPSHOT_FORMAT, state))
-
-
-def restore(data: bytes) -> Workspace:
-    """The state of a checkpoint. Raises ImpossibleHistory if it is not one of this program."""
-    try:
-        form, state = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise ImpossibleHistory(f"not a workspace's snapshot: {error}") from error
-    if form != SNAPSHOT_FORMAT:
-        raise ImpossibleHistory(f"a workspace's snapshot has format {form}, this program reads {SNAPSHOT_FORMAT}")
-    return state
+_snapshots = Snapshots(Workspace, SNAPSHOT_FORMAT)
+snapshot = _snapshots.snapshot
+restore = _snapshots.restore
 
 
 def _decided(state: Workspace | None, events: Sequence[WorkspaceEvent]) -> Decision:
