@@ -33,6 +33,18 @@ CHANNEL = "linkflow_projected"
 """NOTIFY goes there after rows have become visible."""
 
 _LEADING = 0x4C4B464C50524F4A
+_CONFIRM_SECONDS = 2.0
+_ANSWER_SECONDS = 10.0
+_LEADER_SESSION = {
+    **SESSION,
+    # A leader that is stopped asks nothing: the server ends its session, and another leads.
+    "idle_session_timeout": "6s",
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+}
+_WRITER_SESSION = {**SESSION, "idle_in_transaction_session_timeout": "6s"}
+"""One that is stopped in the middle of a batch would keep the next one from moving the positions."""
 _STAND_BY_SECONDS = 0.5
 _NOTIFY_SECONDS = 0.02
 _PACE_SECONDS = 0.01
@@ -88,17 +100,29 @@ class Projector:
                 self.leading = False
 
     async def _session(self, stop: asyncio.Event) -> None:
-        """As long as one connection lasts, or until the set of projections has changed."""
-        connection = await open_connection(self._url, application_name="linkflow projector", settings=SESSION)
+        """As long as the connections last, or until the set of projections has changed."""
+        leading = await open_connection(self._url, application_name="linkflow projector", settings=_LEADER_SESSION)
         try:
-            if not await self._lead(connection, stop):
+            if not await self._lead(leading, stop):
                 return
             self.leading = True
+            telling = asyncio.create_task(self._tell(leading))
+            try:
+                await self._project(telling, stop)
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+        finally:
+            leading.terminate()
+
+    async def _project(self, telling: "asyncio.Task[None]", stop: asyncio.Event) -> None:
+        connection = await open_connection(self._url, application_name="linkflow projector", settings=_WRITER_SESSION)
+        try:
             outdated = await prepare(connection, await self._first_offsets(), self._now())
             active, places = await self._places(connection, outdated)
             outdated = [name for name in PROJECTIONS if name not in {each.name for each in active}]
             _log.info("projecting", projections=[each.name for each in active], rebuilding=outdated)
-            await self._follow(connection, active, places, outdated, stop)
+            await self._follow(connection, telling, active, places, outdated, stop)
         finally:
             connection.terminate()
 
@@ -159,6 +183,7 @@ class Projector:
     async def _follow(
         self,
         connection: Connection,
+        telling: "asyncio.Task[None]",
         active: Sequence[Projection],
         places: Mapping[PlaceKey, Place],
         outdated: Sequence[str],
@@ -172,7 +197,7 @@ class Projector:
         tasks = [
             writing,
             asyncio.create_task(feed.gather()),
-            asyncio.create_task(self._tell()),
+            telling,
             asyncio.create_task(self._measure(folds)),
             asyncio.create_task(stop.wait()),
         ]
@@ -207,17 +232,18 @@ class Projector:
             if taken < _PACE_SECONDS:
                 await asyncio.sleep(_PACE_SECONDS - taken)
 
-    async def _tell(self) -> None:
-        """NOTIFY over a connection of its own, at most every 20 ms: its lock is one for the whole server."""
-        connection = await open_connection(self._url, application_name="linkflow projector", settings=SESSION)
-        try:
-            while True:
-                await self._notify.wait()
-                self._notify.clear()
-                await connection.execute(f"NOTIFY {CHANNEL}")
-                await asyncio.sleep(_NOTIFY_SECONDS)
-        finally:
-            connection.terminate()
+    async def _tell(self, leading: Connection) -> None:
+        """NOTIFY over the connection with the leader's lock, at most every 20 ms: its own lock is one for the whole
+        server. Now and then it says that the leader lives. Raises what the lost connection raises."""
+        while True:
+            try:
+                await asyncio.wait_for(self._notify.wait(), _CONFIRM_SECONDS)
+            except TimeoutError:
+                await leading.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+                continue
+            self._notify.clear()
+            await leading.execute(f"NOTIFY {CHANNEL}")
+            await asyncio.sleep(_NOTIFY_SECONDS)
 
     async def _measure(self, folds: Sequence[PartitionFold]) -> None:
         while True:

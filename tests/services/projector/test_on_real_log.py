@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import sys
+import time
 
 from infra.log import open_admin, open_log
 from infra.log.port import NewRecord, Topic
@@ -56,6 +58,33 @@ async def test_a_killed_process_loses_and_doubles_nothing(world: World, postgres
     finally:
         second.terminate()
         assert await second.wait() == 0
+    await assert_same(pool, world.fold())
+
+
+async def test_a_stopped_leader_is_followed_and_comes_back_to_stand_by(
+    world: World, postgres_url: str, pool: Pool
+) -> None:
+    for index in range(3_000):
+        world.run_at_once(index)
+    await copy_to_postgres(world, postgres_url)
+    processes = [await start_process(postgres_url, world.log.partitions)]
+    try:
+        async with asyncio.timeout(40):
+            while not await moved(pool):
+                await asyncio.sleep(0.005)
+        processes[0].send_signal(signal.SIGSTOP)
+        processes.append(await start_process(postgres_url, world.log.partitions))
+        began = time.monotonic()
+        async with asyncio.timeout(40):
+            while not await at_end(world.log, pool):
+                await asyncio.sleep(0.02)
+        print(f"all was projected {time.monotonic() - began:.1f} s after the leader was stopped")
+        processes[0].send_signal(signal.SIGCONT)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        assert [await process.wait() for process in processes] == [0] * len(processes)
     await assert_same(pool, world.fold())
 
 
