@@ -237,7 +237,8 @@ class Projector:
         server. Now and then it says that the leader lives. Raises what the lost connection raises."""
         while True:
             try:
-                await asyncio.wait_for(self._notify.wait(), _CONFIRM_SECONDS)
+                async with asyncio.timeout(_CONFIRM_SECONDS):  # wait_for may lose a cancellation (Python 3.11)
+                    await self._notify.wait()
             except TimeoutError:
                 await leading.execute("SELECT 1", timeout=_ANSWER_SECONDS)
                 continue
