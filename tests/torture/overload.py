@@ -35,6 +35,10 @@ MOST_UNDECIDED = {"dear": 40, "light": 80}
 
 PROCESSORS = 0.15
 
+LOOK_SECONDS = 0.2
+QUIET_LOOKS = 5
+"""So often nothing must have moved before everything is done."""
+
 RECOVERY_LIMIT = 30.0
 MOST_GROWTH_MB = 150.0
 
@@ -97,6 +101,7 @@ async def overload(home: Path, log: str, mix: str, seconds: float, processors: f
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=500)) as session:
             found.calm = percentile([await _probe(session, url + probed) for _ in range(20)], 0.95)
+            await _sustainable(cluster, session, url + loaded)  # warms up
             found.sustainable = await _sustainable(cluster, session, url + loaded)
             found.memory_before = _memory(cluster)
             before = await _completed(cluster)
@@ -135,7 +140,7 @@ async def _sustainable(cluster: TortureCluster, session: aiohttp.ClientSession, 
 
     await asyncio.gather(*(caller() for _ in range(32)))
     await _drained(cluster)
-    return accepted / (time.monotonic() - began)
+    return accepted / (time.monotonic() - began - QUIET_LOOKS * LOOK_SECONDS)
 
 
 async def _offer(session: aiohttp.ClientSession, url: str, found: Overload, seconds: float) -> None:
@@ -183,7 +188,7 @@ async def _drained(cluster: TortureCluster) -> None:
         quiet = 0
         last = None
         async with asyncio.timeout(180):
-            while quiet < 5:
+            while quiet < QUIET_LOOKS:
                 row = await connection.fetchrow(
                     "SELECT count(*), count(*) FILTER (WHERE completed_at IS NULL),"
                     " (SELECT sum(answered) FROM read.positions) FROM read.executions"
@@ -191,7 +196,7 @@ async def _drained(cluster: TortureCluster) -> None:
                 assert row is not None
                 quiet = quiet + 1 if tuple(row) == last and row[1] == 0 else 0
                 last = tuple(row)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(LOOK_SECONDS)
     finally:
         await connection.close()
 
