@@ -35,6 +35,8 @@ MOST_UNDECIDED = {"dear": 40, "light": 80}
 
 PROCESSORS = 0.15
 
+NO_ANSWER = 0
+"""In the place of a status: there was none in a minute."""
 LOOK_SECONDS = 0.2
 QUIET_LOOKS = 5
 """So often nothing must have moved before everything is done."""
@@ -149,11 +151,14 @@ async def _offer(session: aiohttp.ClientSession, url: str, found: Overload, seco
     began = time.monotonic()
 
     async def one() -> None:
-        async with session.post(url, json={}) as answer:
-            await answer.read()
-            found.statuses[answer.status] += 1
-            found.accepted += answer.status == 202
-            found.impolite += answer.status in {429, 503} and "retry-after" not in answer.headers
+        try:
+            async with session.post(url, json={}) as answer:
+                await answer.read()
+                found.statuses[answer.status] += 1
+                found.accepted += answer.status == 202
+                found.impolite += answer.status in {429, 503} and "retry-after" not in answer.headers
+        except TimeoutError:
+            found.statuses[NO_ANSWER] += 1
 
     async with asyncio.TaskGroup() as group:
         for number in range(int(rate * seconds)):
