@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from benchmarks.load import Load, request
 from tests.support.client import Client
 from tests.torture.cluster import CANARIES, TortureCluster
 from tests.torture.cpu import can_limit
@@ -35,8 +37,10 @@ MOST_UNDECIDED = {"dear": 40, "light": 80}
 
 PROCESSORS = 0.15
 
-NO_ANSWER = 0
-"""In the place of a status: there was none in a minute."""
+NO_ANSWER_SECONDS = 30.0
+CONNECTIONS = 400
+LOOKED_AT = 5
+"""Requests a second whose refusals are looked at closely."""
 LOOK_SECONDS = 0.2
 QUIET_LOOKS = 5
 """So often nothing must have moved before everything is done."""
@@ -53,6 +57,8 @@ class Overload:
     offered: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     impolite: int = 0
+    broken: dict[str, int] = field(default_factory=dict)
+    """Connections that were lost, by why."""
     accepted: int = 0
     completed: int = 0
     memory_before: float = 0.0
@@ -69,6 +75,8 @@ class Overload:
         wrong = []
         if self.completed != self.accepted:
             wrong.append(f"{self.accepted} were accepted, {self.completed} completed")
+        if self.broken:
+            wrong.append(f"connections were lost: {self.broken}")
         if self.impolite:
             wrong.append(f"{self.impolite} refusals without Retry-After")
         if set(self.statuses) - {202, 429, 503}:
@@ -146,25 +154,27 @@ async def _sustainable(cluster: TortureCluster, session: aiohttp.ClientSession, 
 
 
 async def _offer(session: aiohttp.ClientSession, url: str, found: Overload, seconds: float) -> None:
-    """Open loop: requests leave when they are due, whatever came of the others."""
-    rate = FACTOR * found.sustainable
-    began = time.monotonic()
+    """Open loop: requests leave when they are due, whatever came of the others. A few of them go by a client that looks
+    at the headers of refusals, too."""
+    address = urlsplit(url)
+    assert address.port is not None
+    hook = request("POST", address.path, address.port, b"{}")
+    rate = FACTOR * found.sustainable - LOOKED_AT
+    load = Load(address.port, [hook], connections=CONNECTIONS, seconds=seconds, rate=rate)
 
-    async def one() -> None:
-        try:
-            async with session.post(url, json={}) as answer:
-                await answer.read()
-                found.statuses[answer.status] += 1
-                found.accepted += answer.status == 202
-                found.impolite += answer.status in {429, 503} and "retry-after" not in answer.headers
-        except TimeoutError:
-            found.statuses[NO_ANSWER] += 1
+    async def look(number: int) -> None:
+        await asyncio.sleep(number / LOOKED_AT)
+        async with session.post(url, json={}) as answer:
+            await answer.read()
+            found.statuses[answer.status] += 1
+            found.impolite += answer.status in {429, 503} and "retry-after" not in answer.headers
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
-            group.create_task(one())
-    found.offered = sum(found.statuses.values()) / (time.monotonic() - began)
+    async with asyncio.timeout(seconds + NO_ANSWER_SECONDS):
+        answers, *_ = await asyncio.gather(load.run(), *(look(number) for number in range(int(LOOKED_AT * seconds))))
+    found.statuses.update(answers.statuses)
+    found.broken = dict(answers.errors)
+    found.accepted = found.statuses[202]
+    found.offered = sum(found.statuses.values()) / seconds
 
 
 async def _probe(session: aiohttp.ClientSession, url: str) -> float:
