@@ -48,6 +48,8 @@ class Attempted:
     effect_class: str
     made: int = 0
     not_started: int = 0
+    retried: int = 0
+    """By the node's own tries: neither the system's nor because nobody knew what became of one."""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,8 @@ class History:
         self.recoveries = 0
         self._places: list[tuple[str, str]] = []
         self._begun: dict[str, int] = {}
+        repeats = document.get("settings", {}).get("retries", 0)
+        self._repeats = repeats["count"] if isinstance(repeats, dict) else repeats
         self._nodes = {node["id"]: node for node in document["nodes"]}
         self._judged = judged
 
@@ -99,6 +103,7 @@ class History:
 
     def _queued(self, data: dict[str, Any], at: float) -> None:
         self._expect(self.status == "", "queued twice")
+        self._expect(data.get("retry_count", 0) <= self._repeats, f"repeated {data.get('retry_count')} times")
         self.status = "queued"
         self.fingerprint = data.get("fingerprint", "")
         self.trigger_type = data["trigger_type"]
@@ -200,7 +205,11 @@ class History:
             return
         run = self._running(key)
         policy = self._nodes[key[0]].get("on_unknown_outcome", "fail")
+        most = self._nodes[key[0]].get("retry", {}).get("attempts", 1) - 1
         for index in data["indexes"]:
+            tried = self.attempts[(*key, index)]
+            tried.retried += not (data.get("system") or index in run.unknown or self._judged(*key))
+            self._expect(tried.retried <= most, f"{key}: item {index} is tried again {tried.retried} times of {most}")
             allowed = index not in run.unknown or policy == "retry" or self._judged(*key)
             self._expect(allowed, f"{key}: item {index} of unknown outcome is tried again without being asked for")
             run.flying.discard(index)
