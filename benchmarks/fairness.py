@@ -20,7 +20,7 @@ ROUNDS = 3
 
 async def flood(product: Product, report: Report) -> None:
     """The watched webhook's p99 alone and beside a flood, in turns; the middle one of the rounds."""
-    _, flooding = await product.cluster.client.deploy(workflows.five_steps())
+    workflow, flooding = await product.cluster.client.deploy(workflows.five_steps())
     key = await asyncio.to_thread(another_workspace, product)
     async with Client(f"http://127.0.0.1:{product.port}", key) as other:
         _, watched = await other.deploy(workflows.five_steps("when_done"))
@@ -32,10 +32,16 @@ async def flood(product: Product, report: Report) -> None:
         report.check(not answers.refused(), f"flood: the watched workspace was refused: {dict(answers.refused())}")
         return answers.percentile(0.99)
 
+    total = 0
+
     async def beside(rate: float | None) -> tuple[float, float]:
+        nonlocal total
         load = Load(product.port, floods, connections=64, seconds=SECONDS, rate=rate)
         answers, noticed = await asyncio.gather(load.run(), watch())
-        return noticed, len(answers.with_status(202)) / answers.seconds
+        accepted = len(answers.with_status(202))
+        total += accepted
+        await product.visible(workflow, total)  # nothing of it is left when the next one begins
+        return noticed, accepted / answers.seconds
 
     await watch()
     rounds = [(await watch(), await beside(RATE * FLOOD), await beside(None)) for _ in range(ROUNDS)]
