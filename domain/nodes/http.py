@@ -13,6 +13,7 @@ from domain.nodes.http_requests import Bodies, pages_of
 from domain.nodes.node_type import Effects, NodeType, Operation
 from domain.nodes.parameters import Parameters
 
+USUAL_SECONDS = 30.0
 ITEMS_SIDE_BY_SIDE = 200
 """An attempt's items (domain/execution/attempts.py), whose requests a batch size puts one behind the other."""
 
@@ -23,7 +24,7 @@ _UNSENDABLE = re.compile(r"[\r\n\0]")
 def _bind(parameters: Parameters) -> Operation:
     method = parameters.plain("method")
     answers = Answers(parameters)
-    seconds = parameters.plain("timeout_seconds")
+    seconds = parameters.plain("timeout_seconds") or USUAL_SECONDS
     size, interval = parameters.plain("batch_size"), parameters.plain("batch_interval_seconds")
     longest_delay = ((ITEMS_SIDE_BY_SIDE - 1) // size) * interval if size else 0.0
     return Effects(

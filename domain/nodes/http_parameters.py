@@ -64,8 +64,8 @@ PARAMETERS: Final = (
     Parameter(
         "timeout_seconds",
         "number",
-        "For a request with its redirects and pages. A node's own timeout_seconds bounds it as well.",
-        default=30,
+        "For a request with its redirects and pages: 30, unless the node's own timeout_seconds says more or less; that "
+        "bounds it as well.",
         expression=False,
         minimum=0.1,
         maximum=3_600,

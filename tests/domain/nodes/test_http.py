@@ -110,6 +110,7 @@ REQUESTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("none", {**POST, "body_kind": "none", "body": "x"}, {"body": None, "body_text": None}),
     ("response", {"response": "binary"}, {"response": "binary"}),
     ("time-out", {"timeout_seconds": 2.5}, {"exchange_seconds": 2.5}),
+    ("the node's own time-out, whatever that is", {}, {"exchange_seconds": None}),
     ("size", {"max_response_bytes": 1_000}, {"max_response_bytes": 1_000}),
     ("redirects", {}, {"follow_redirects": True, "max_redirects": 10}),
     ("no redirects", {"follow_redirects": False}, {"follow_redirects": False}),
