@@ -21,9 +21,6 @@ from infra.telemetry import metrics
 RUN_SECONDS = 60.0
 """So long a heavy run may take, waiting for a free process included."""
 
-NICENESS = 5
-"""Added to that of the process: what takes long leaves the processor to what must be quick."""
-
 Work = Callable[[bytes, bytes], Any]
 
 
@@ -121,7 +118,6 @@ def _begin() -> None:
     worker = parent_process()
     if worker is not None:
         Thread(target=_end_after, args=(worker,), name="worker", daemon=True).start()
-    os.nice(NICENESS)
     load_node_packages()
 
 
