@@ -7,9 +7,12 @@ from domain.inbox.gates import Delivery, Gates
 
 
 class ReceiveDelivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`taken`: the read model has it, so it was taken before, also if the inbox has forgotten it since."""
+
     delivery: Delivery
     gates: Gates
     items: Items = []
+    taken: bool = False
 
 
 class RefuseDelivery(msgspec.Struct, frozen=True, omit_defaults=True):

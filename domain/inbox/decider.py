@@ -93,7 +93,7 @@ def _receive(command: ReceiveDelivery, state: Inbox, stream: str, now: int) -> D
     known = state.keyed.get(delivery.id)
     if known is not None and known[0] != delivery.fingerprint:
         return Decision((), state, rejected("idempotency_mismatch", "the same key was used for another delivery"))
-    if known is not None or delivery.id in state.recent:
+    if known is not None or delivery.id in state.recent or command.taken:
         return Decision((), state, DUPLICATE)
     first = state.first_with(gates.dedup.key, now) if gates.dedup is not None else None
     if first is not None:

@@ -112,7 +112,7 @@ class Inboxes:
             Principal(workspace, f"webhook:{binding.endpoint_id}"),
             Topic.COMMANDS,
             stream_of(binding.endpoint_id),
-            ReceiveDelivery(delivery, gates, items),
+            ReceiveDelivery(delivery, gates, items, taken=identity.keyed and await self._taken(workspace, delivery.id)),
             made=now,
         )
         for event in reversed(commit.events):
@@ -124,6 +124,11 @@ class Inboxes:
         if row is None:
             raise busy("This delivery was taken before; what became of it is not known yet. Ask again.")
         return _again(row)
+
+    async def _taken(self, workspace: str, delivery_id: str) -> bool:
+        """Whether the rows say that it led to something, or will: inboxes forget, and executions must not run twice."""
+        row = await self._parts.reads.delivery(workspace, delivery_id)
+        return row is not None and row.status in {"accepted", "held", "superseded"}
 
     def _told(self, binding: WebhookRow, delivery: Delivery, gates: Gates, kind: str, said: _Said) -> Received:
         execution = execution_of(delivery.id)

@@ -1,6 +1,6 @@
 """Below which offsets nobody reads the log again: not an owner that takes over, not the projector, not a follower."""
 
-from infra.log.port import Topic
+from infra.log.port import LogUnavailable, Topic
 from services.housekeeping.jobs import Work
 
 LANES = {Topic.EXECUTIONS: "executions", Topic.EVENTS: "aggregates"}
@@ -43,7 +43,7 @@ async def inputs_answered(work: Work, topic: Topic, partition: int) -> int:
 
 
 async def appended_at(work: Work, topic: Topic, partition: int, offset: int) -> int | None:
-    """When the log took the first record at or above `offset` (ms since 1970); None: there is none."""
+    """When the log took the first record at or above `offset` (ms since 1970); None: there is none. Raises LogError."""
     if offset >= await work.log.end_offset(topic, partition):
         return None
     reader = await work.log.reader()
@@ -52,4 +52,6 @@ async def appended_at(work: Work, topic: Topic, partition: int, offset: int) -> 
         records = await reader.read(max_records=1, timeout=10.0)
     finally:
         await reader.close()
-    return records[0].appended_at if records else 0
+    if not records:
+        raise LogUnavailable(f"{topic}/{partition} has records from {offset} on, and they do not come")
+    return records[0].appended_at

@@ -44,10 +44,25 @@ async def run(settings: Settings) -> None:
         stop_metrics()
 
 
+_HOUSEKEEPING_SESSION = {
+    # Whoever is stopped in the midst of a transaction must not keep its locks.
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """The scheduler inside a process that handles signals and metrics itself; returns soon after `stop` is set."""
     state = _State(settings.name_of("scheduler"))
-    pool = await open_pool(settings.database_url, min_size=0, max_size=5, application_name="linkflow housekeeping")
+    pool = await open_pool(
+        settings.database_url,
+        min_size=0,
+        max_size=5,
+        application_name="linkflow housekeeping",
+        settings=_HOUSEKEEPING_SESSION,
+    )
     try:
         async with PostgresHeartbeats(pool).beating(state.member, "scheduler", state.facts):
             await _keep_standing(settings, state, pool, stop)

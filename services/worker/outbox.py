@@ -2,7 +2,7 @@
 
 They stand in accepted commits, are sent after acceptance, and are kept (in the checkpoint too) until the log has
 acknowledged them. Sending twice is harmless: receivers know the ids. Those of executions that have ended are forgotten
-once the read model has them: a start that a recovery found is looked for there before it is sent again (rule 14).
+once the read model has them: a start that may have been sent is looked for there before it is sent again (rule 14).
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Outbox:
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         for each in _decode_pending(stored) if stored else ():
             self._pending[each.id] = each
-        self._recovered: set[str] = set()
+        self._uncertain: set[str] = set()
         self._around: Sending | None = None
         self._labels: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +77,7 @@ class Outbox:
         """Begin to send what a recovery found."""
         self._around = around
         self._labels = labels
-        self._recovered = {each.id for each in self._pending.values() if each.type == START}
+        self._uncertain = {each.id for each in self._pending.values() if each.type == START}
         self.send()
 
     def add(self, command: SentCommand, workspace: str, correlation: str, trace: bytes | None) -> None:
@@ -138,6 +138,7 @@ class Outbox:
             try:
                 for (topic, partition), commands in by_place.items():
                     made = around.log_clock.now()
+                    self._uncertain.update(each.id for each in commands if each.type == START)
                     failpoint("outbox.before_send")
                     await writer.append(topic, partition, [_record(each, made) for each in commands])
                     failpoint("outbox.after_send")
@@ -152,15 +153,15 @@ class Outbox:
                 await asyncio.sleep(0.5)
 
     async def _drop_started(self, around: Sending) -> None:
-        """Of what a recovery found to be sent, the starts that were sent before, and done."""
-        self._recovered &= self._pending.keys()
-        if not self._recovered:
+        """Of the starts that may have been sent before, those that were, and are done."""
+        self._uncertain &= self._pending.keys()
+        if not self._uncertain:
             return
-        streams = {each: self._pending[each].stream.removeprefix(EXECUTION) for each in self._recovered}
+        streams = {each: self._pending[each].stream.removeprefix(EXECUTION) for each in self._uncertain}
         started = await around.started(streams.values())
         for each, execution in streams.items():
-            if execution in started:
-                self._pending.pop(each, None)
+            if execution in started and self._pending.pop(each, None) is not None:
+                self.sent += 1
 
 
 def _record(each: _Pending, made: int) -> NewRecord:

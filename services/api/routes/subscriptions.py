@@ -1,5 +1,6 @@
 """Subscriptions: who is told of events, by webhook, mail or chat, and what became of each delivery."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
@@ -61,6 +62,7 @@ OLD_SECRET_MS = 86_400_000
 """So long the secret before a rotation signs beside the new one."""
 REDELIVER_BYTES = 120_000
 """Of what one command carries."""
+MOST_SUBSCRIPTIONS = 100
 _created = ACCEPTED.labels("subscription")
 
 
@@ -142,8 +144,8 @@ def _add_definitions(router: APIRouter, parts: Parts) -> None:
 
     @router.delete("/{subscription_id}", status_code=204, summary="Delete a subscription and its secret")
     async def delete(subscription_id: SubscriptionId, principal: Asker) -> Response:
-        await _row(parts, principal, subscription_id)
-        await _configure(parts, principal, subscription_id, DeleteSubscription(now_ms()))
+        row = await _row(parts, principal, subscription_id)
+        await _configure(parts, principal, row.id, DeleteSubscription(now_ms()))
         return Response(status_code=204)
 
 
@@ -152,17 +154,17 @@ def _add_state(router: APIRouter, parts: Parts) -> None:
     async def pause(request: Request, subscription_id: SubscriptionId, principal: Asker) -> Response:
         body = await read_body(request.receive, request.scope["headers"])
         reason = decode_body(body, Reason).reason if body else ""
-        await _row(parts, principal, subscription_id)
-        await _configure(parts, principal, subscription_id, PauseSubscription(now_ms(), reason[:2_000]))
-        return _shown(await _row(parts, principal, subscription_id))
+        row = await _row(parts, principal, subscription_id)
+        await _configure(parts, principal, row.id, PauseSubscription(now_ms(), reason[:2_000]))
+        return _shown(await _row(parts, principal, row.id))
 
     @router.post(
         "/{subscription_id}/resume", response_model=models.Subscription, summary="Go on, also after it was disabled"
     )
     async def resume(subscription_id: SubscriptionId, principal: Asker) -> Response:
-        await _row(parts, principal, subscription_id)
-        await _configure(parts, principal, subscription_id, ResumeSubscription(now_ms()))
-        return _shown(await _row(parts, principal, subscription_id))
+        row = await _row(parts, principal, subscription_id)
+        await _configure(parts, principal, row.id, ResumeSubscription(now_ms()))
+        return _shown(await _row(parts, principal, row.id))
 
     @router.post(
         "/{subscription_id}/test", status_code=202, response_model=models.Delivery, summary="Deliver a test event"
@@ -233,8 +235,8 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
     ) -> Response:
         room = f"redelivery:{delivery_id}"
         identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, b"")
+        subscription_id = (await _row(parts, principal, subscription_id)).id
         row = await _delivery(parts, principal, subscription_id, delivery_id)
-        await _row(parts, principal, subscription_id)
         if row.status in {"waiting", "put_aside", "sending"}:
             raise Problem(409, "delivery_under_way", "It is being delivered; wait until that has ended.")
         command = Redeliver(identity.id, [Redelivery(row.id, notice_of(row))], now_ms())
@@ -254,7 +256,7 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
         room = f"redelivery:{subscription_id}"
         identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, body)
         asked = decode_body(body, RedeliverBody)
-        await _row(parts, principal, subscription_id)
+        subscription_id = (await _row(parts, principal, subscription_id)).id
         since, until = as_utc(asked.since), as_utc(asked.until)
         assert since is not None
         rows = await queries.list_undelivered(
@@ -277,6 +279,7 @@ async def _create(parts: Parts, principal: Principal, identity: Identity, body: 
         check_fingerprint(existing.fingerprint, identity)
     else:
         asked = read_asked(body)
+        await _refuse_too_many(parts, principal)
         signing = str(uuid5(UUID(identity.id), "signing secret"))
         definition = await _definition(parts, principal, asked, signing)
         if asked.kind == "webhook":
@@ -289,11 +292,25 @@ async def _create(parts: Parts, principal: Principal, identity: Identity, body: 
     return json_answer(msgspec.json.encode(subscription_view(existing) | {"secret": secret}), 201, headers)
 
 
+async def _refuse_too_many(parts: Parts, principal: Principal) -> None:
+    """Each of them is looked at for every event of its workspace, by one process."""
+    there = await queries.list_subscriptions(
+        parts.reads.pool, principal.workspace_id, status=None, channel=None, limit=MOST_SUBSCRIPTIONS, before=None
+    )
+    if len(there) >= MOST_SUBSCRIPTIONS:
+        why = f"A workspace has at most {MOST_SUBSCRIPTIONS} subscriptions: delete one, or let one tell more events."
+        raise Problem(409, "too_many_subscriptions", why)
+
+
 async def _definition(parts: Parts, principal: Principal, asked: Asked, signing: str) -> Definition:
     """What is asked for, with everything that it names looked up. `signing`: the id of a webhook's own credential."""
     workflow = asked.fields.get("workflow_id")
-    if workflow and await parts.reads.workflow(principal.workspace_id, workflow) is None:
-        raise invalid([("workflow_id", "there is no such workflow in this workspace")])
+    if workflow:
+        known = await parts.reads.workflow(principal.workspace_id, workflow)
+        if known is None:
+            raise invalid([("workflow_id", "there is no such workflow in this workspace")])
+        # An id may be spelled in several ways; events have this one.
+        asked = replace(asked, fields={**asked.fields, "workflow_id": known.id})
     accepted = CREDENTIALS.get(asked.kind)
     if accepted is None:
         return definition_of(asked, signing, "webhook_signature")

@@ -230,3 +230,11 @@ def test_a_delivery_of_another_endpoint_is_refused() -> None:
     command = ReceiveDelivery(delivery("a"), dedup("k"))
     decision = decider.decide(command, None, workspace="s", stream_id="inbox-of-somebody", now=1)
     assert decision.outcome.code == "wrong_stream"
+
+
+def test_what_the_read_model_has_is_not_taken_again() -> None:
+    """The inbox has forgotten it: a day has passed, or many others have come."""
+    inbox = Given()
+    decision = inbox.do(ReceiveDelivery(delivery("a", 1_000), throttle(9, 60_000), item("a"), taken=True), 1_000)
+    assert decision.outcome.kind == "duplicate"
+    assert inbox.names == []

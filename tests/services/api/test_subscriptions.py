@@ -8,6 +8,8 @@ import pytest
 from domain.credential.signature import key_of
 from infra.log.port import Topic
 from services.api.routes import subscription_examples as examples
+from services.api.routes import subscriptions
+from services.api.routes.examples import DOCUMENT
 from tests.services.api.conftest import Api
 from tests.support.client import ApiError
 
@@ -156,3 +158,22 @@ async def test_subscriptions_of_others_are_not_there(api: Api) -> None:
             assert error.value.status == 404, path
     finally:
         await other.close()
+
+
+async def test_ids_are_known_in_any_spelling(api: Api) -> None:
+    """Events name the workflow as its row does: another spelling would never fit one."""
+    workflow = (await api.client.ask("POST", "/api/v1/workflows", json=DOCUMENT))["id"]
+    made = await make(api, workflow_id=workflow.upper())
+    assert made["workflow_id"] == workflow
+    path = f"{PATH}/{made['id'].upper()}"
+    assert (await api.client.ask("POST", f"{path}/pause"))["status"] == "paused"
+    assert (await api.client.ask("POST", f"{path}/resume"))["status"] == "active"
+    assert (await api.client.send("DELETE", path))[0] == 204
+
+
+async def test_a_workspace_has_so_many_at_most(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "MOST_SUBSCRIPTIONS", 2)
+    first, _ = await make(api), await make(api)
+    assert await refusal(api, "POST", PATH, json=examples.SUBSCRIPTION) == (409, "too_many_subscriptions", [])
+    assert (await api.client.send("DELETE", f"{PATH}/{first['id']}"))[0] == 204
+    await make(api)

@@ -118,3 +118,15 @@ async def test_what_was_decided_just_now_is_sent_without_a_look() -> None:
     outbox.send()
     await until(lambda: not outbox.pending(), 5, "it is never sent")
     assert (log.asked, log.made) == ([], [0])
+
+
+async def test_a_start_whose_append_came_late_is_looked_for_before_it_is_sent_again() -> None:
+    """As when the process was stopped in mid-append: meanwhile it may have been done, and forgotten."""
+    log = SlowLog(LATE_MS + 1)
+    log.known_executions = {"1"}
+    outbox = Outbox()
+    outbox.start(log, {})  # type: ignore[arg-type]
+    outbox.add(SentCommand("c1", "execution.start", "execution-1", msgspec.Raw(b"{}")), "w", "", None)
+    outbox.send()
+    await until(lambda: not outbox.pending(), 5, "it is never settled")
+    assert (log.asked, log.made, outbox.sent) == (["1"], [0], 1)
