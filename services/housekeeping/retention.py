@@ -67,8 +67,7 @@ async def apply_retention(work: Work) -> None:
 
 async def _store_horizons(work: Work) -> None:
     """They never go back: what is gone is gone, also where somebody wants to keep things longer from now on."""
-    # Horizons never go back: time that ran ahead must not take what is young.
-    now = min(moment_of(work.now), await work.pool.fetchval("SELECT now()"))
+    now = moment_of(work.now)
     horizons = []
     for row in await work.pool.fetch("SELECT id, retention_days, payload_retention_days FROM workspaces"):
         days = row["retention_days"] or work.retention_days
