@@ -134,8 +134,9 @@ class Outbox:
             for each in self._next():
                 topic = Topic.EXECUTION_COMMANDS if each.stream.startswith("execution-") else Topic.COMMANDS
                 by_place.setdefault((topic, partition_of(each.stream, around.log.partitions)), []).append(each)
-            writer = await around.writer()
+            writer: Writer | None = None
             try:
+                writer = await around.writer()
                 for (topic, partition), commands in by_place.items():
                     made = around.log_clock.now()
                     self._uncertain.update(each.id for each in commands if each.type == START)
@@ -149,7 +150,8 @@ class Outbox:
                     self.sent += len(commands)
             except (LogError, OSError, TimeoutError) as error:
                 _log.warning("sending commands failed, again soon", **self._labels, reason=str(error))
-                await around.writer_failed(writer)
+                if writer is not None:
+                    await around.writer_failed(writer)
                 await asyncio.sleep(0.5)
 
     async def _drop_started(self, around: Sending) -> None:

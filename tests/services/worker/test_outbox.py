@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from infra.log.port import NewRecord, Topic
+from infra.log.port import LogUnavailable, NewRecord, Topic
 from schemas.envelope import SentCommand, decode_command
 from services.worker.lanes import AggregateLane
 from services.worker.memory import PartitionMemory
@@ -130,3 +130,22 @@ async def test_a_start_whose_append_came_late_is_looked_for_before_it_is_sent_ag
     outbox.send()
     await until(lambda: not outbox.pending(), 5, "it is never settled")
     assert (log.asked, log.made, outbox.sent) == (["1"], [0], 1)
+
+
+class AwayLog(SlowLog):
+    """A log that opens no writer at first."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.refusals = 2
+
+    async def writer(self) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise LogUnavailable("the log is down")
+        return self
+
+
+async def test_a_log_that_is_away_is_waited_for() -> None:
+    """Nothing else may come that would have it tried again (simulation, seed 829)."""
+    assert await sent(AwayLog()) == [0]

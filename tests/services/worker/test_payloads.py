@@ -1,5 +1,7 @@
 """Fields that are stored outside of the records: found, missing, and handed on."""
 
+from collections.abc import Collection
+
 from msgspec import Raw
 
 from infra.log.clock import LogClock
@@ -80,7 +82,11 @@ class _Sending:
     def __init__(self, cluster: Cluster) -> None:
         self.log = cluster.log
         self.log_clock = LogClock()
+        self.log_clock.saw(wall_ms())
         self.writer = cluster.log.writer
+
+    async def started(self, executions: Collection[str]) -> Collection[str]:
+        return ()
 
     async def writer_failed(self, writer: object) -> None:
         raise AssertionError("the log is up")
