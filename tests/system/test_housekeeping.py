@@ -69,7 +69,7 @@ async def job(cluster: Roles, name: str) -> dict[str, Any]:
 
     await eventually(asked, lambda: f"there is no job {name}", within=40)
     await eventually(ended, lambda: str(found), within=60)
-    assert found["result"] == "done", found
+    assert found["result"] == "done", str(found)
     return dict(found["figures"])
 
 

@@ -125,7 +125,8 @@ async def test_what_callers_send_is_never_evaluated(client: Client, canary: str)
         text = str(answer)
         assert answer[0]["query"]["q"] == canary
         assert answer[0]["odd"]["q"] == canary
-        assert "49" not in text.replace(canary, "").replace("content-length", ""), text
+        port = client.url.rpartition(":")[2]  # stands in the header host, and may hold a 49 as well
+        assert "49" not in text.replace(canary, "").replace("content-length", "").replace(port, ""), text
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/plain", "application/xml", "application/x-www-form-urlencoded"])  # fmt: skip
