@@ -12,10 +12,13 @@ async def clear_leftovers(work: Work) -> None:
 
 
 async def _drop_half_built(work: Work) -> int:
+    there = "SELECT to_regnamespace('read_next') IS NOT NULL"
+    if not await work.pool.fetchval(there):
+        return 0  # without the lock: retention, which may begin in the same moment, would take it for a rebuild
     async with work.pool.acquire() as connection, connection.transaction():
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", REBUILDING):
             return 0
-        if not await connection.fetchval("SELECT to_regnamespace('read_next') IS NOT NULL"):
+        if not await connection.fetchval(there):
             return 0
         await connection.execute("DROP SCHEMA read_next CASCADE")
         return 1
