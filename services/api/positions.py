@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -20,6 +20,7 @@ _INPUTS = {topic.value: topic for topic in (Topic.COMMANDS, Topic.EXECUTION_COMM
 
 logger = get_logger(__name__)
 Slot = tuple[Topic, int]
+Found = TypeVar("Found")
 
 
 class Positions:
@@ -74,6 +75,20 @@ class Positions:
     async def moved(self) -> None:
         """Wait for the next move (or the fallback poll). Call inside `watch`, under a time-out."""
         await self._moved.wait()
+
+    async def looked_up(
+        self, look: Callable[[], Awaitable[Found]], wanted: Callable[[Found], bool], seconds: float
+    ) -> Found:
+        """What `look` finds in the read models, asked again as they move on until it is `wanted`; after `seconds` what
+        was found last."""
+        found = await look()
+        if not wanted(found):
+            with self.watch(), suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while not wanted(found):
+                        await self.moved()
+                        found = await look()
+        return found
 
     def has(self, topic: Topic, partition: int, offset: int) -> bool:
         return self.answered.get((topic, partition), 0) > offset

@@ -3,9 +3,7 @@
 A redelivery is a new execution that names the delivery; it passes no dedup, throttle or debounce.
 """
 
-import asyncio
 import re
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -104,13 +102,11 @@ async def plan_redelivery(parts: Parts, row: DeliveryRow, asked: RedeliverReques
 
 async def _payload(parts: Parts, row: DeliveryRow) -> str | None:
     """What was in it. An inbox takes a delivery before its execution is there, which holds it: that is waited for."""
-    text = await parts.reads.delivery_payload(row)
-    with parts.positions.watch(), suppress(TimeoutError):
-        async with asyncio.timeout(STARTED_SECONDS):
-            while text is None and row.execution_id is not None:
-                await parts.positions.moved()
-                text = await parts.reads.delivery_payload(row)
-    return text
+    return await parts.positions.looked_up(
+        lambda: parts.reads.delivery_payload(row),
+        lambda text: text is not None or row.execution_id is None,
+        STARTED_SECONDS,
+    )
 
 
 async def _version(parts: Parts, row: DeliveryRow, asked: RedeliverRequest) -> int:

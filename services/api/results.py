@@ -1,8 +1,7 @@
 """What a caller that waits gets: the result of an execution as an HTTP answer, from its events or from its row."""
 
-import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,17 +96,11 @@ class Results:
         wanted: Callable[[ExecutionRow], bool] = lambda row: True,
     ) -> ExecutionRow | None:
         """The execution's row as soon as it is there and `wanted`; after `seconds` what is there then."""
-        row = await self.reads.execution(workspace, execution_id)
-        if row is not None and wanted(row):
-            return row
-        with self.positions.watch(), suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while True:
-                    await self.positions.moved()
-                    row = await self.reads.execution(workspace, execution_id)
-                    if row is not None and wanted(row):
-                        return row
-        return row
+        return await self.positions.looked_up(
+            lambda: self.reads.execution(workspace, execution_id),
+            lambda row: row is not None and wanted(row),
+            seconds,
+        )
 
 
 class Watch:

@@ -1,7 +1,5 @@
 """Webhook deliveries: what reached an endpoint, what became of it, and sending it again."""
 
-import asyncio
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -116,13 +114,9 @@ def make_router(parts: Parts) -> APIRouter:
 
 async def _row(parts: Parts, principal: Principal, delivery_id: str) -> DeliveryRow:
     """One that was taken but is not visible yet is waited for."""
-    row = await parts.reads.delivery(principal.workspace_id, delivery_id)
-    if row is None:
-        with parts.positions.watch(), suppress(TimeoutError):
-            async with asyncio.timeout(VISIBLE_SECONDS):
-                while row is None:
-                    await parts.positions.moved()
-                    row = await parts.reads.delivery(principal.workspace_id, delivery_id)
+    row = await parts.positions.looked_up(
+        lambda: parts.reads.delivery(principal.workspace_id, delivery_id), lambda row: row is not None, VISIBLE_SECONDS
+    )
     if row is None:
         raise not_found("delivery")
     return row
