@@ -1,6 +1,7 @@
 """What the routes share: who asks, answers as JSON text, waiting for a position."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, overload
 
 from fastapi import Depends, Query, Request, Response
 
@@ -26,6 +27,15 @@ MinPosition = Annotated[
         "its JSON, or topic:partition:offset."
     ),
 ]
+
+
+@overload
+def as_utc(moment: datetime) -> datetime: ...
+@overload
+def as_utc(moment: datetime | None) -> datetime | None: ...
+def as_utc(moment: datetime | None) -> datetime | None:
+    """A time without a zone is UTC."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 async def reach(parts: Parts, min_position: str | None) -> None:

@@ -17,8 +17,8 @@ from services.api.principal import Principal
 from services.api.problems import not_found
 from services.api.redelivering import RedeliverRequest, detail, plan_redelivery, summary
 from services.api.routes import examples
-from services.api.routes.common import Asker, MinPosition, json_answer, reach
-from services.api.routes.executions import VISIBLE_SECONDS, as_utc, decode_body
+from services.api.routes.common import Asker, MinPosition, as_utc, json_answer, reach
+from services.api.routes.executions import VISIBLE_SECONDS, decode_body
 from services.api.routes.models import Accepted
 
 Status = Literal["accepted", "held", "duplicate", "superseded", "refused"]

@@ -1,6 +1,6 @@
 """Executions: what ran, how it went, and what a person can do about it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -31,7 +31,7 @@ from services.api.problems import Problem, not_found
 from services.api.results import CLOSED
 from services.api.retrying import RetryRequest, plan_retry, retry_body
 from services.api.routes import examples
-from services.api.routes.common import Asker, MinPosition, json_answer, reach
+from services.api.routes.common import Asker, MinPosition, as_utc, json_answer, reach
 from services.api.routes.models import Accepted, Execution, ExecutionPage, LogPage
 
 ExecutionId = Annotated[str, Path(examples=[examples.EXECUTION_ID])]
@@ -179,7 +179,3 @@ async def _command(parts: Parts, principal: Principal, row: ExecutionRow, comman
         parts, principal, Topic.EXECUTION_COMMANDS, f"execution-{row.id}", command, made=now_ms()
     )
     return json_answer(msgspec.json.encode({"execution_id": row.id, "position": position.json()}), 202)
-
-
-def as_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

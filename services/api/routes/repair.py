@@ -22,8 +22,8 @@ from services.api.parts import Parts
 from services.api.principal import Principal
 from services.api.problems import Problem, not_found
 from services.api.retrying import RetryRequest, plan_retry
-from services.api.routes.common import Asker, json_answer
-from services.api.routes.executions import as_utc, decode_body
+from services.api.routes.common import Asker, as_utc, json_answer
+from services.api.routes.executions import decode_body
 from services.api.routes.models import Repair
 
 COUNTED = 10_000

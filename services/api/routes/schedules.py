@@ -28,8 +28,8 @@ from services.api.parts import Parts
 from services.api.principal import Principal
 from services.api.problems import not_found
 from services.api.routes import schedule_examples as examples
-from services.api.routes.common import Asker, MinPosition, json_answer, reach
-from services.api.routes.executions import as_utc, decode_body
+from services.api.routes.common import Asker, MinPosition, as_utc, json_answer, reach
+from services.api.routes.executions import decode_body
 from services.api.routes.schedule_models import (
     Backfill,
     BackfillPage,

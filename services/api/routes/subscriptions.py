@@ -37,8 +37,8 @@ from services.api.principal import Principal
 from services.api.problems import Problem, not_found
 from services.api.routes import subscription_examples as examples
 from services.api.routes import subscription_models as models
-from services.api.routes.common import Asker, MinPosition, json_answer, reach
-from services.api.routes.executions import as_utc, decode_body
+from services.api.routes.common import Asker, MinPosition, as_utc, json_answer, reach
+from services.api.routes.executions import decode_body
 from services.api.subscriptions_view import (
     CREDENTIALS,
     Asked,
@@ -258,7 +258,6 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
         asked = decode_body(body, RedeliverBody)
         subscription_id = (await _row(parts, principal, subscription_id)).id
         since, until = as_utc(asked.since), as_utc(asked.until)
-        assert since is not None
         rows = await queries.list_undelivered(
             parts.reads.pool, principal.workspace_id, subscription_id, since, until, limit=asked.limit + 1
         )

@@ -13,7 +13,7 @@ from services.api.executions_view import time_text
 from services.api.operator import require_operator
 from services.api.parts import Parts
 from services.api.problems import Problem
-from services.api.routes.common import Asker, MinPosition, json_answer, reach
+from services.api.routes.common import Asker, MinPosition, as_utc, json_answer, reach
 
 MOST_ROWS = 10_000
 _DEFAULT = {"hour": timedelta(days=1), "day": timedelta(days=30)}
@@ -76,16 +76,11 @@ def make_router(parts: Parts) -> APIRouter:
 
 
 def _range(by: str, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    """Times without a zone are UTC."""
-    end = _aware(until) if until is not None else datetime.fromtimestamp(now_ms() / 1_000, UTC) + timedelta(hours=1)
-    begin = _aware(since) if since is not None else end - min(_DEFAULT[by], end - datetime.min.replace(tzinfo=UTC))
+    end = as_utc(until) if until is not None else datetime.fromtimestamp(now_ms() / 1_000, UTC) + timedelta(hours=1)
+    begin = as_utc(since) if since is not None else end - min(_DEFAULT[by], end - datetime.min.replace(tzinfo=UTC))
     if begin >= end:
         raise Problem(422, "invalid_range", "'from' must lie before 'to'.", [("from", "must lie before 'to'")])
     return begin, end
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _answer(rows: list[UsageRow]) -> Response:
