@@ -17,6 +17,7 @@ from domain.dead_letter.commands import DiscardLetter, RecordLetter, RedriveLett
 from domain.dead_letter.events import LetterDiscarded, LetterEvent, LetterRecorded, LetterRedriven, LetterReviewed
 from domain.decision import DUPLICATE, Decision, Outcome, OutgoingCommand, Resent, rejected
 from domain.errors import ImpossibleHistory
+from domain.execution.endings import EXECUTION_STREAM
 from domain.snapshots import Snapshots
 from domain.ticking import PassTime
 
@@ -24,7 +25,6 @@ SNAPSHOT_FORMAT = 1
 STREAM = "letter-"
 REVIEW_MS = 600_000
 START = "execution.start"
-EXECUTION_STREAM = "execution-"
 SAFE_CODES = frozenset({"missing_blob"})
 """Put aside for a fault of the system that may have passed, not of the command."""
 

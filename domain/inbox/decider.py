@@ -14,6 +14,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from domain.decision import DUPLICATE, Decision, OutgoingCommand, rejected
 from domain.execution.commands import StartExecution
+from domain.execution.endings import EXECUTION_STREAM
 from domain.execution.events import Items, Origin
 from domain.inbox.commands import ReceiveDelivery, RefuseDelivery
 from domain.inbox.events import (
@@ -47,7 +48,6 @@ THROTTLED = "throttled"
 FULL = "inbox_full"
 MOST_AT_ONCE = 20
 """So many begin in one commit; more follow in the next."""
-_EXECUTION_STREAM = "execution-"
 _FULL_RETRY_MS = 1_000
 
 InboxCommand = ReceiveDelivery | RefuseDelivery | PassTime
@@ -217,4 +217,4 @@ def _start(delivery: Delivery, items: Items, stream: str, now: int) -> OutgoingC
         reply=delivery.reply,
         origin=Origin(kind="delivery", stream=stream, ref=delivery.id),
     )
-    return OutgoingCommand(str(uuid5(UUID(delivery.id), "start")), _EXECUTION_STREAM + execution_id, command)
+    return OutgoingCommand(str(uuid5(UUID(delivery.id), "start")), EXECUTION_STREAM + execution_id, command)

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 
 from domain.credential.commands import DeleteCredential
 from domain.decision import DUPLICATE, Decision, Outcome, OutgoingCommand, rejected
+from domain.execution.endings import EXECUTION_STREAM
 from domain.subscription.commands import (
     ChangeSubscription,
     CreateSubscription,
@@ -49,7 +50,6 @@ from domain.subscription.topics import DISABLED_TYPE, TEST_TYPE, wanted_types
 __all__ = ["Subscription", "decide", "evolve", "restore", "snapshot"]
 
 STREAM = "subscription-"
-EXECUTION_STREAM = "execution-"
 MOST_OPEN = 16
 MOST_TESTS = 8
 MOST_WAITING = 1_000
