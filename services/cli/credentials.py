@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.access import request, segment
-from services.cli.output import Json, console, messages, print_json, print_table, short_time
+from services.cli.output import Json, console, messages, print_json, print_more, print_table, short_time
 
 app = typer.Typer(help="Credentials: list, show, create, change, try out, connect.", no_args_is_help=True)
 
@@ -51,8 +51,7 @@ def list_credentials(
         for each in page["items"]
     ]
     print_table(columns, rows, empty="no credentials")
-    if page["next_cursor"]:
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+    print_more(page)
 
 
 @app.command("show")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from services.cli.access import request, segment
-from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
+from services.cli.output import Json, console, print_json, print_more, print_table, short_time, status_text
 
 app = typer.Typer(help="Dead letters: what could not be decoded or decided.", no_args_is_help=True)
 
@@ -42,8 +42,7 @@ def list_letters(
         ],
         empty="no dead letters",
     )
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+    print_more(page)
 
 
 @app.command("show")

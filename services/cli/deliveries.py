@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from services.cli.access import request, segment
-from services.cli.output import Json, messages, print_json, print_table, short_time, status_text
+from services.cli.output import Json, print_json, print_more, print_table, short_time, status_text
 
 app = typer.Typer(help="Webhook deliveries: list, show, redeliver.", no_args_is_help=True)
 
@@ -44,8 +44,7 @@ def list_deliveries(
         ],
         empty="no deliveries",
     )
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+    print_more(page)
 
 
 @app.command("show")

@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from services.cli.access import request, segment
-from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
+from services.cli.output import Json, console, print_json, print_more, print_table, short_time, status_text
 from services.cli.workflows import UnreadableFile, read_json
 
 app = typer.Typer(help="Executions: list, show, cancel, retry, verdict.", no_args_is_help=True)
@@ -89,8 +89,7 @@ def list_executions(
         ],
         empty="no executions",
     )
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+    print_more(page)
 
 
 @app.command("show")
@@ -131,8 +130,7 @@ def logs(
         ],
         empty="nothing was logged",
     )
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+    print_more(page)
 
 
 @app.command("cancel")

@@ -72,6 +72,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         messages().print(empty)
 
 
+def print_more(page: dict[str, Any]) -> None:
+    """On stderr, how to go on behind a page."""
+    if page.get("next_cursor"):
+        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+
+
 def status_text(status: str) -> Text:
     return Text(status, style=STATUS_STYLES.get(status, ""))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.access import request, segment
-from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
+from services.cli.output import Json, console, messages, print_json, print_more, print_table, short_time, status_text
 from services.cli.workflows import read_json
 
 app = typer.Typer(help="Schedules: when workflows start by themselves, and why they did not.", no_args_is_help=True)
@@ -45,7 +45,7 @@ def list_schedules(
         ],
         empty="no schedules yet: linkflow schedules create FILE, or a schedule node in an active workflow",
     )
-    _more(page)
+    print_more(page)
 
 
 @app.command("show")
@@ -123,7 +123,7 @@ def firings(
         ],
         empty="nothing was due in that time",
     )
-    _more(page)
+    print_more(page)
 
 
 @app.command("backfill")
@@ -147,7 +147,7 @@ def backfills(schedule_id: ScheduleId, limit: Limit = 50, cursor: Cursor = None,
         print_json(page)
         return
     _print_backfills(page["items"], as_json=False)
-    _more(page)
+    print_more(page)
 
 
 @app.command("cancel-backfill")
@@ -229,8 +229,3 @@ def _print_backfills(items: list[dict[str, Any]], as_json: bool, *, one: bool = 
         ],
         empty="no backfills",
     )
-
-
-def _more(page: dict[str, Any]) -> None:
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)

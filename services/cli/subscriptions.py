@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.access import request, segment
-from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
+from services.cli.output import Json, console, print_json, print_more, print_table, short_time, status_text
 from services.cli.workflows import read_json
 
 app = typer.Typer(
@@ -48,7 +48,7 @@ def list_subscriptions(
         ],
         empty="no subscriptions yet: linkflow subscriptions create FILE",
     )
-    _more(page)
+    print_more(page)
 
 
 @app.command("show")
@@ -146,7 +146,7 @@ def deliveries(
         ],
         empty="nothing was delivered yet",
     )
-    _more(page)
+    print_more(page)
 
 
 @app.command("redeliver")
@@ -190,8 +190,3 @@ def _print(item: dict[str, Any], as_json: bool) -> None:
     console().print(f"{', '.join(item['events'])} by {channel['type']} to {_target(channel)}", markup=False)
     if item.get("secret"):
         console().print(f"secret, shown this once: {item['secret']}", markup=False)
-
-
-def _more(page: dict[str, Any]) -> None:
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)

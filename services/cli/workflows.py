@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.access import request, segment
-from services.cli.output import Json, console, messages, print_json, print_table, short_time, status_text
+from services.cli.output import Json, console, print_json, print_more, print_table, short_time, status_text
 
 app = typer.Typer(help="Workflows: list, show, create, change, activate.", no_args_is_help=True)
 
@@ -59,8 +59,7 @@ def list_workflows(
         ],
         empty="no workflows yet: linkflow workflows create FILE",
     )
-    if page.get("next_cursor"):
-        messages().print(f"more: --cursor {page['next_cursor']}", markup=False)
+    print_more(page)
 
 
 @app.command("show")
