@@ -36,9 +36,13 @@ TABLES = (  # dead letters are reviewed, and so change, while the rest is audite
     "schedules",
     "schedule_firings",
     "schedule_backfills",
-    "dead_letters",
+    "webhook_deliveries",
+    "event_subscriptions",
+    "event_deliveries",
     "executions",
     "node_executions",
+    "usage_hours",
+    "blob_uses",
 )
 
 

@@ -107,7 +107,6 @@ class History:
         self.status = "queued"
         self.fingerprint = data.get("fingerprint", "")
         self.trigger_type = data["trigger_type"]
-
         self._places = [(slot["stream"], slot["key"]) for slot in data.get("slots", ())]
 
     def _slots_asked(self, data: dict[str, Any], at: float) -> None:
