@@ -20,6 +20,8 @@ from tests.torture.workflows import HOOKS, KINDS
 ANSWER_SECONDS = 20.0
 ENDED_SECONDS = 40.0
 """So long a client that wants to run something again waits for its end."""
+TRIES = 8
+"""So often a client asks that may ask until it knows."""
 STARTING = frozenset({"start", "retry", "redeliver"})
 """What is answered with an execution."""
 DEFINITE = frozenset({"overloaded"})
@@ -113,10 +115,10 @@ class Driver:
             await self._start(place, key, chance, keyed=True, twist=True)
 
     async def _until_ok(self, place: Place, key: str, chance: random.Random) -> bool:
-        for attempt in range(8):
+        for attempt in range(TRIES):
             if await self._start(place, key, chance, keyed=True) == "ok":
                 return True
-            await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
+            await _pause(attempt, chance)
         return False
 
     async def _start(self, place: Place, key: str, chance: random.Random, *, keyed: bool, twist: bool = False) -> str:
@@ -146,7 +148,7 @@ class Driver:
     async def _redeliver(self, place: Place, key: str, answer: Mapping[str, Any], chance: random.Random) -> None:
         """Send what was taken again; asked for until it is known, under one key however often it was delivered."""
         delivery = str(answer.get("duplicate_of") or answer["delivery_id"])
-        for attempt in range(8):
+        for attempt in range(TRIES):
             outcome, started = await self._call(
                 "redeliver", chance.choice(sorted(self._apis)), f"/api/v1/deliveries/{delivery}/redeliver", {},
                 {"Authorization": f"Bearer {place.api_key}", "Idempotency-Key": f"redeliver-{delivery}"},
@@ -155,14 +157,14 @@ class Driver:
             if outcome == "ok":
                 self.started.append((str(started["execution_id"]), place.canary))
                 return
-            await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
+            await _pause(attempt, chance)
 
     async def _retry(self, place: Place, key: str, execution: str, chance: random.Random) -> None:
         """Run again what has failed, from its start or from the node; asked for until it is known, or twice."""
         if await self._state_of(place, execution, chance) != "failed":
             return
         origin, twice = chance.choice(["start", "failed_node"]), chance.random() < 0.5
-        for attempt in range(8):
+        for attempt in range(TRIES):
             outcome, answer = await self._call(
                 "retry", chance.choice(sorted(self._apis)), f"/api/v1/executions/{execution}/retry",
                 {"from": origin},
@@ -174,7 +176,7 @@ class Driver:
                 if not twice:
                     return
                 twice = False
-            await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
+            await _pause(attempt, chance)
 
     async def _state_of(self, place: Place, execution: str, chance: random.Random) -> str:
         """As soon as it has ended; "" if that is not seen in time."""
@@ -224,6 +226,10 @@ class Driver:
             execution=execution, **{name: value for name, value in facts.items() if name != "execution"},
         )  # fmt: skip
         return outcome, answer
+
+
+async def _pause(attempt: int, chance: random.Random) -> None:
+    await asyncio.sleep(min(8.0, 0.3 * 2**attempt) * chance.uniform(0.5, 1.0))
 
 
 def _outcome(status: int, answer: Any) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.torture.driver import STARTING
 from tests.torture.facts import Facts
 from tests.torture.listener import Heard
 from tests.torture.plan import Plan
@@ -89,9 +90,7 @@ class Evidence:
     def accepted(self) -> dict[str, str]:
         """Execution id → key, of everything that was answered with 2xx and an execution."""
         return {
-            each["execution"]: each["key"]
-            for each in self.history
-            if each["op"] in {"start", "retry", "redeliver"} and each["type"] == "ok"
+            each["execution"]: each["key"] for each in self.history if each["op"] in STARTING and each["type"] == "ok"
         }
 
     def requests(self) -> dict[tuple[str, str, str], list[Row]]:
