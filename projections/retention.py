@@ -17,6 +17,9 @@ from projections.positions import Place
 from projections.usage.projection import COUNTED
 from schemas.envelope import Epoch
 
+REBUILDING: Final = 0x4C4B464C52454255
+"""The advisory lock of who rebuilds read models: retention stands still meanwhile, and has it, shared, for a batch."""
+
 TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS log_cuts (
     topic text NOT NULL,

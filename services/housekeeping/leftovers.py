@@ -1,8 +1,8 @@
 """What dead processes left behind."""
 
 from infra.postgres.heartbeats import PostgresHeartbeats
+from projections.retention import REBUILDING
 from services.housekeeping.jobs import Work
-from services.housekeeping.places import REBUILDING
 
 
 async def clear_leftovers(work: Work) -> None:

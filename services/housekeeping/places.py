@@ -5,9 +5,6 @@ from services.housekeeping.jobs import Work
 
 LANES = {Topic.EXECUTIONS: "executions", Topic.EVENTS: "aggregates"}
 
-REBUILDING = 0x4C4B464C52454255
-"""The advisory lock of who rebuilds read models (services/projector/rebuild.py): retention stands still meanwhile."""
-
 
 async def commits_read(work: Work, topic: Topic, partition: int) -> int:
     """All commits below it are in the checkpoint and in all rows, and followers are past them.

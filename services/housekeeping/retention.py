@@ -17,9 +17,8 @@ import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.postgres.pool import PooledConnection
-from projections.retention import AGED_TABLES, ended, fade, faded, has_payloads
+from projections.retention import AGED_TABLES, REBUILDING, ended, fade, faded, has_payloads
 from services.housekeeping.jobs import Work
-from services.housekeeping.places import REBUILDING
 
 BATCH: Final = 1_000
 """Executions of one transaction."""

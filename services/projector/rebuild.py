@@ -10,7 +10,7 @@ import asyncpg
 from infra.log.port import Log, Topic
 from infra.postgres.pool import Pool, PooledConnection
 from projections.catalog import PROJECTIONS, Projection
-from projections.retention import HistoryMissing, begin_of_history, expire, load_cuts
+from projections.retention import REBUILDING, HistoryMissing, begin_of_history, expire, load_cuts
 from services.projector.batch import Entry, PartitionFold, PlaceKey
 from services.projector.schema import LIVE, NEXT, create, ensure_months, prepare, set_places
 from services.projector.statements import month_of, qualified
@@ -21,7 +21,6 @@ ALL = "all"
 Progress = Callable[[int, int], None]
 """Called with (records folded, records to fold)."""
 
-_REBUILDING = 0x4C4B464C52454255
 _LOCK_SECONDS = 5.0
 _CLOSE_ENOUGH = 2_000
 """Records that may be left when the projector is made to wait for the switch."""
@@ -71,14 +70,14 @@ async def rebuild(
             await work.switch()
         finally:
             if not guard.is_closed():
-                await guard.execute("SELECT pg_advisory_unlock($1)", _REBUILDING)
+                await guard.execute("SELECT pg_advisory_unlock($1)", REBUILDING)
     return RebuildReport([each.name for each in wanted], work.records, work.events, time.monotonic() - began)
 
 
 async def _lock(guard: PooledConnection) -> bool:
     """Retention has the lock for one batch at a time: that is waited for."""
     deadline = time.monotonic() + _LOCK_SECONDS
-    while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", _REBUILDING):
+    while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", REBUILDING):
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.05)

@@ -4,6 +4,7 @@ import pytest
 
 from infra.postgres.heartbeats import ALIVE_SECONDS, FORGOTTEN_SECONDS, Heartbeat, PostgresHeartbeats
 from infra.postgres.pool import Pool
+from projections.retention import REBUILDING
 from services.api.health import judge_workers
 from services.housekeeping.jobs import Work
 from services.housekeeping.leftovers import clear_leftovers
@@ -54,13 +55,11 @@ async def test_rows_of_processes_that_are_long_gone_are_removed(pool: Pool, work
 
 
 async def test_tables_of_a_rebuild_that_is_under_way_stay(pool: Pool, work: Work) -> None:
-    from services.projector.rebuild import _REBUILDING
-
     await pool.execute("CREATE SCHEMA read_next")
     async with pool.acquire() as rebuilding:
-        await rebuilding.execute("SELECT pg_advisory_lock($1)", _REBUILDING)
+        await rebuilding.execute("SELECT pg_advisory_lock($1)", REBUILDING)
         await clear_leftovers(work)
-        await rebuilding.execute("SELECT pg_advisory_unlock($1)", _REBUILDING)
+        await rebuilding.execute("SELECT pg_advisory_unlock($1)", REBUILDING)
     assert work.figures["rebuilds"] == 0
     assert await pool.fetchval("SELECT to_regnamespace('read_next') IS NOT NULL")
 

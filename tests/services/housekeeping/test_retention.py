@@ -15,14 +15,13 @@ from infra.blobs import PostgresBlobs
 from infra.log.port import Topic
 from infra.postgres.pool import Pool
 from projections.catalog import PROJECTIONS, TABLES
-from projections.retention import HistoryMissing, load_cuts
+from projections.retention import REBUILDING, HistoryMissing, load_cuts
 from schemas.envelope import EventRecord, partition_of
 from schemas.payloads import BlobCollector
 from schemas.registry import encode_event
 from services.housekeeping.blobs import delete_blobs
 from services.housekeeping.jobs import Work
 from services.housekeeping.log_cut import INPUTS_KEPT_MS, cut_log
-from services.housekeeping.places import REBUILDING
 from services.housekeeping.retention import RebuildUnderWay, apply_retention
 from services.projector import rebuild as rebuilding
 from services.projector.projector import Projector
@@ -378,7 +377,7 @@ async def test_a_rebuild_and_retention_keep_out_of_each_others_way(
     old_and_new: World, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuilding, "_LOCK_SECONDS", 0.2)
-    assert REBUILDING == rebuilding._REBUILDING
+    assert REBUILDING == 0x4C4B464C52454255  # programs of two versions must keep out of each other's way, too
     before = await rows(pool)
     async with pool.acquire() as other:
         await other.execute("SELECT pg_advisory_lock($1)", REBUILDING)
