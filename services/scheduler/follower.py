@@ -34,7 +34,7 @@ from infra.log.port import (
 from infra.postgres.pool import CONNECTION_LOST, Pool, open_pool
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import EVENTS_TOLD
-from projections.subscriptions.queries import active_subscriptions, put_aside
+from projections.subscriptions.queries import ActiveSubscription, active_subscriptions, put_aside
 from schemas.envelope import KIND_COMMAND, encode, partition_of
 from schemas.fence import GapInLog
 from schemas.registry import command_record
@@ -144,13 +144,17 @@ class EventFollower:
         try:
             reader = await work.open(stored)
             _log.info("telling subscriptions of events")
+            rows: list[ActiveSubscription] = []
+            interests = Interests(rows, self._operator)
             while not stop.is_set():
                 began = time.monotonic()
                 records = await reader.read(max_records=_READ_AT_ONCE, timeout=_READ_SECONDS)
                 await work.projected(records)
                 # Asked for behind the records: who subscribed before one of them was written is among these.
-                rows = await active_subscriptions(pool)
-                await work.tell(records, Interests(rows, self._operator))
+                found = await active_subscriptions(pool)
+                if found != rows:
+                    rows, interests = found, Interests(found, self._operator)
+                await work.tell(records, interests)
                 if not rows:
                     break
                 await work.take_up()
