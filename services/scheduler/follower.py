@@ -8,7 +8,7 @@ source. Where nobody has a subscription nothing is read at all.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import NamedTuple
@@ -38,9 +38,10 @@ from projections.subscriptions.queries import ActiveSubscription, active_subscri
 from schemas.envelope import KIND_COMMAND, encode, partition_of
 from schemas.fence import GapInLog
 from schemas.registry import command_record
+from services.in_parts import in_parts
 from services.registration import DEFAULT_WORKSPACE, workspace_id_of
 from services.scheduler.facts import Following, Interest, Interests
-from services.scheduler.notices import NoticeMaker, in_parts
+from services.scheduler.notices import NoticeMaker, of_one_command
 from services.scheduler.places import COMMIT_TOPICS, Place, PlaceMoved, Places, Slot
 
 NAME = "subscriptions"
@@ -226,7 +227,7 @@ class _Work:
         rows = await put_aside(self._pool, room_below=ROOM_BELOW, limit=TAKEN_UP_AT_ONCE)
         outgoing: list[_Outgoing] = []
         for (subscription, workspace), found in groupby(rows, key=lambda row: (row.subscription_id, row.workspace_id)):
-            for part in in_parts([Redelivery(row.id, _notice(row.notice)) for row in found]):
+            for part in of_one_command([Redelivery(row.id, _notice(row.notice)) for row in found]):
                 name = str(uuid5(UUID(subscription), f"take up {part[0].delivery_id}"))
                 outgoing.append(_Outgoing(subscription, workspace, name, Redeliver(name, part, self._wall())))
         await self._send(outgoing)
@@ -245,7 +246,7 @@ class _Work:
             partition = partition_of(STREAM + each.subscription, self._log.partitions)
             by_partition.setdefault(partition, []).append(self._record(each))
         for partition, records in by_partition.items():
-            for part in _parts(records):
+            for part in in_parts(records, lambda record: len(record.value), MAX_APPEND_BYTES // 2):
                 await self._writer.append(Topic.COMMANDS, partition, part)
 
     def _record(self, each: "_Outgoing") -> NewRecord:
@@ -280,19 +281,6 @@ class _Outgoing(NamedTuple):
 def _telling(interest: Interest, command: TellEvents) -> _Outgoing:
     name = str(uuid5(UUID(interest.id), f"tell {command.notices[-1].notice.id}"))
     return _Outgoing(interest.id, interest.workspace, name, command)
-
-
-def _parts(records: Sequence[NewRecord]) -> Iterator[list[NewRecord]]:
-    part: list[NewRecord] = []
-    size = 0
-    for record in records:
-        if part and size + len(record.value) > MAX_APPEND_BYTES // 2:
-            yield part
-            part, size = [], 0
-        part.append(record)
-        size += len(record.value)
-    if part:
-        yield part
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

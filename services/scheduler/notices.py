@@ -14,13 +14,13 @@ from domain.subscription.deliveries import WORKFLOWS
 from domain.subscription.topics import TYPE_OF_FACT
 from infra.postgres.pool import Pool
 from projections.connection import Row
+from services.in_parts import NOTICE_BYTES, in_parts
 from services.scheduler.facts import Found, Interest
 
 MOST_OUTPUT = 16_000
 """Bytes of an execution's output that come along where they are asked for."""
 MOST_AT_ONCE = 50
-MOST_BYTES = 120_000
-"""Notices of one command: what a subscription makes of them must fit into one record."""
+"""Notices of one command."""
 _LONGEST_TEXT = 500
 
 _STATUS = {
@@ -95,7 +95,7 @@ class NoticeMaker:
         told: dict[str, Told] = {}
         for (subscription, source), notices in gathered.items():
             made = told.setdefault(subscription, Told(interests[subscription], []))
-            made.commands.extend(TellEvents(source, part, at) for part in in_parts(notices))
+            made.commands.extend(TellEvents(source, part, at) for part in of_one_command(notices))
         return list(told.values())
 
     async def _rows(self, kind: str, facts: Sequence[Found]) -> dict[str, Row]:
@@ -214,16 +214,6 @@ def _time(moment: datetime | None) -> str | None:
 Part = TypeVar("Part", PlacedNotice, Redelivery)
 
 
-def in_parts(notices: Sequence[Part]) -> Iterator[list[Part]]:
+def of_one_command(notices: Sequence[Part]) -> Iterator[list[Part]]:
     """In order, as many together as one command takes."""
-    part: list[Part] = []
-    size = 0
-    for each in notices:
-        length = len(_encode(each))
-        if part and (len(part) == MOST_AT_ONCE or size + length > MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(each)
-        size += length
-    if part:
-        yield part
+    return in_parts(notices, lambda each: len(_encode(each)), NOTICE_BYTES, MOST_AT_ONCE)

@@ -51,6 +51,7 @@ from services.api.subscriptions_view import (
     read_asked,
     subscription_view,
 )
+from services.in_parts import NOTICE_BYTES, in_parts
 
 SubscriptionId = Annotated[str, Path(examples=[examples.SUBSCRIPTION_ID])]
 DeliveryId = Annotated[str, Path(examples=[examples.DELIVERY_ID])]
@@ -60,8 +61,6 @@ Status = Literal["active", "paused", "disabled", "deleted"]
 DeliveryStatus = Literal["waiting", "put_aside", "sending", "delivered", "failed"]
 OLD_SECRET_MS = 86_400_000
 """So long the secret before a rotation signs beside the new one."""
-REDELIVER_BYTES = 120_000
-"""Of what one command carries."""
 MOST_SUBSCRIPTIONS = 100
 _created = ACCEPTED.labels("subscription")
 
@@ -261,7 +260,7 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
         rows = await queries.list_undelivered(
             parts.reads.pool, principal.workspace_id, subscription_id, since, until, limit=asked.limit + 1
         )
-        for number, part in enumerate(_parts(rows[: asked.limit])):
+        for number, part in enumerate(in_parts(rows[: asked.limit], lambda row: len(row.notice), NOTICE_BYTES)):
             name = str(uuid5(UUID(identity.id), str(number)))
             command = Redeliver(name, [Redelivery(row.id, notice_of(row)) for row in part], now_ms())
             await _configure(parts, principal, subscription_id, command)
@@ -402,18 +401,6 @@ async def _views(parts: Parts, principal: Principal, rows: list[DeliveryRow]) ->
 async def _delivery_answer(parts: Parts, principal: Principal, row: DeliveryRow, status: int = 200) -> Response:
     (view,) = await _views(parts, principal, [row])
     return json_answer(msgspec.json.encode(view), status)
-
-
-def _parts(rows: list[DeliveryRow]) -> list[list[DeliveryRow]]:
-    parts: list[list[DeliveryRow]] = []
-    size = REDELIVER_BYTES
-    for row in rows:
-        if size + len(row.notice) > REDELIVER_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(row)
-        size += len(row.notice)
-    return parts
 
 
 def _shown(row: SubscriptionRow) -> Response:
