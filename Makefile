@@ -29,7 +29,7 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## W1, W2, W3, W5, W6 on both logs: a table and JSON
+bench: install  ## all workloads on both logs (a quarter of an hour): a table and JSON
 	$(BIN)/python -m benchmarks
 
 torture: install  ## 10,000 executions under a storm on both logs (half an hour), crash points, faults, overload; SEED=n

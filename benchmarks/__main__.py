@@ -58,7 +58,7 @@ def broker_for(log: str) -> Iterator[KafkaBroker | None]:
 
 
 async def run(log: str, chosen: list[str], sizes: Sizes, workers: int) -> Report:
-    """All chosen workloads on one log: four fresh installations, one each for W4, W5 and W6, whose state matters."""
+    """All chosen workloads on one log: four fresh installations; what computes, W5 and W6 have one each."""
     report = Report(log)
     settings = {"LINKFLOW_WORKERS": str(workers)} if workers else {}
 
