@@ -11,7 +11,8 @@ OutcomeKind = Literal["accepted", "duplicate", "rejected", "failed"]
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a command was answered. `code` is stable, `message` is for people, `problems` name fields.
+    """How a command was answered. `code` is stable, `message` is for people, `problems` name fields. `retry_after`:
+    asked again so much later (ms), it may be accepted; 0: nobody knows.
 
     accepted: decided (also when there was nothing to do); duplicate: this id was decided before, nothing new;
     rejected: refused by a rule; failed: the decision could not be made or stored.
@@ -21,14 +22,15 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str = ""
     message: str = ""
     problems: list[tuple[str, str]] = []
+    retry_after: int = 0
 
 
 ACCEPTED = Outcome()
 DUPLICATE = Outcome(kind="duplicate")
 
 
-def rejected(code: str, message: str, problems: Sequence[tuple[str, str]] = ()) -> Outcome:
-    return Outcome(kind="rejected", code=code, message=message, problems=list(problems))
+def rejected(code: str, message: str, problems: Sequence[tuple[str, str]] = (), *, retry_after: int = 0) -> Outcome:
+    return Outcome(kind="rejected", code=code, message=message, problems=list(problems), retry_after=retry_after)
 
 
 class OutgoingCommand(msgspec.Struct, frozen=True, omit_defaults=True):

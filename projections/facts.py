@@ -236,10 +236,19 @@ class Delivery(msgspec.Struct, frozen=True):
     received_at: int
 
 
+class DedupKey(msgspec.Struct, frozen=True):
+    key: str
+
+
+class DeliveryGates(msgspec.Struct, frozen=True):
+    dedup: DedupKey | None = None
+
+
 class DeliveryAccepted(msgspec.Struct, frozen=True):
     delivery: Delivery
     execution_id: str
     at: int
+    gates: DeliveryGates = DeliveryGates()
 
 
 class DeliveryHeld(msgspec.Struct, frozen=True):
@@ -247,6 +256,7 @@ class DeliveryHeld(msgspec.Struct, frozen=True):
     at: int
     due: int | None = None
     items: msgspec.Raw = _EMPTY_LIST
+    gates: DeliveryGates = DeliveryGates()
 
 
 class DeliveryBegun(msgspec.Struct, frozen=True):
@@ -266,6 +276,7 @@ class DeliveryDuplicated(msgspec.Struct, frozen=True):
     first: str
     at: int
     items: msgspec.Raw = _EMPTY_LIST
+    same: bool = False
 
 
 class DeliveryRefused(msgspec.Struct, frozen=True):

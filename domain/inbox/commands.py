@@ -7,12 +7,14 @@ from domain.inbox.gates import Delivery, Gates
 
 
 class ReceiveDelivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`taken`: the read model has it, so it was taken before, also if the inbox has forgotten it since."""
+    """`taken`: the read model has it, so it was taken before, also if the inbox has forgotten it since. `bare`: its
+    items are left out, because it is thought to repeat what another one with its dedup key holds."""
 
     delivery: Delivery
     gates: Gates
     items: Items = []
     taken: bool = False
+    bare: bool = False
 
 
 class RefuseDelivery(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,8 +4,10 @@ A delivery is a duplicate, or it is refused, or it is held, or it starts an exec
 so nothing starts twice, whatever is sent twice. What is held starts by the ticks. A delivery with an id that was taken
 already (an append tried once more, an Idempotency-Key) is answered `duplicate`, with nothing new on the log.
 
-Outcome codes: idempotency_mismatch, too_many_refusals, wrong_stream. A delivery that is refused by its throttle, or
-because the inbox is full, is an accepted command: its event says so (codes `throttled`, `inbox_full`).
+Outcome codes: idempotency_mismatch, too_many_refusals, too_many_duplicates, payload_needed, wrong_stream. A delivery
+that is refused by its throttle, or because the inbox is full, is an accepted command: its event says so (codes
+`throttled`, `inbox_full`). So many such events, and duplicates, are recorded in a minute; above that the outcome has
+the code, and there is no event: the log is for ever, and whoever knows the address writes to it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +34,7 @@ from domain.inbox.state import (
     MINUTE_MS,
     MOST_HELD,
     MOST_STARTS,
-    REFUSED_PER_MINUTE,
+    First,
     Inbox,
     Lane,
     evolve,
@@ -46,6 +48,8 @@ __all__ = ["Inbox", "decide", "evolve", "next_due", "restore", "snapshot"]
 STREAM = "inbox-"
 THROTTLED = "throttled"
 FULL = "inbox_full"
+TOO_MANY = "too_many_duplicates"
+PAYLOAD_NEEDED = rejected("payload_needed", "it does not repeat what is known: send it with its items")
 MOST_AT_ONCE = 20
 """So many begin in one commit; more follow in the next."""
 _FULL_RETRY_MS = 1_000
@@ -79,7 +83,7 @@ def decide(command: InboxCommand, state: Inbox | None, *, workspace: str, stream
 
 
 def _refuse(command: RefuseDelivery, state: Inbox | None, stream: str, now: int) -> Decision:
-    if state is not None and state.refused_in(now // MINUTE_MS) >= REFUSED_PER_MINUTE:
+    if state is not None and not command.more and not state.keeps_refusal(now):
         return Decision((), state, rejected("too_many_refusals", "enough are kept of this minute"))
     refused = DeliveryRefused(
         command.delivery, command.code, command.reason, now,
@@ -97,12 +101,33 @@ def _receive(command: ReceiveDelivery, state: Inbox, stream: str, now: int) -> D
         return Decision((), state, DUPLICATE)
     first = state.first_with(gates.dedup.key, now) if gates.dedup is not None else None
     if first is not None:
-        return _decided(state, [DeliveryDuplicated(delivery, first, now, command.items)], stream)
+        return _duplicate(command, state, first, stream, now)
+    if command.bare:
+        return Decision((), state, PAYLOAD_NEEDED)
     if gates.debounce is not None:
-        return _decided(state, _debounced(command, state, gates.debounce, now), stream)
-    if gates.throttle is not None:
-        return _decided(state, [_throttled(command, state, gates.throttle, now)], stream, command.items)
-    return _decided(state, [_accept(command, now)], stream, command.items)
+        events = _debounced(command, state, gates.debounce, now)
+    elif gates.throttle is not None:
+        events = [_throttled(command, state, gates.throttle, now)]
+    else:
+        events = [_accept(command, now)]
+    refused = events[0]
+    if isinstance(refused, DeliveryRefused) and not state.keeps_refusal(now):
+        retry_after = max(1, (refused.retry_at or now) - now)
+        return Decision((), state, rejected(refused.code, refused.reason, retry_after=retry_after))
+    return _decided(state, events, stream, command.items)
+
+
+def _duplicate(command: ReceiveDelivery, state: Inbox, first: First, stream: str, now: int) -> Decision:
+    delivery = command.delivery
+    same = bool(first.content) and first.content == delivery.content
+    if not state.keeps_duplicate(now, same=same):
+        later = min(MINUTE_MS - now % MINUTE_MS, first.until - now)
+        return Decision((), state, rejected(TOO_MANY, "enough duplicates are kept of this minute", retry_after=later))
+    if command.bare and not same:
+        return Decision((), state, PAYLOAD_NEEDED)
+    items: Items = [] if same else command.items
+    event = DeliveryDuplicated(delivery, first.delivery_id, now, items, first.until, same)
+    return _decided(state, [event], stream)
 
 
 def _accept(command: ReceiveDelivery, now: int) -> DeliveryAccepted:

@@ -42,12 +42,15 @@ class DeliverySuperseded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeliveryDuplicated(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Another one, `first`, had the same key: nothing starts."""
+    """Another one, `first`, had the same key: nothing starts. `until`: so long the key counts. `same`: what is in it is
+    what is in the first, and not kept twice."""
 
     delivery: Delivery
     first: str
     at: int
     items: Items = []
+    until: int | None = None
+    same: bool = False
 
 
 class DeliveryRefused(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -44,7 +44,8 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """A request that reached an endpoint: what it is for, without what is in it.
 
     `received_at`: wall clock of the process that took it, ms. `keyed`: its id comes from an Idempotency-Key, and
-    `fingerprint` is a hash of what was asked. `size`: bytes of its body and headers, about.
+    `fingerprint` is a hash of what was asked. `size`: bytes of its body and headers, about. `content`: hash of what
+    is in it but for the headers, in hex, so that a duplicate need not be kept twice; empty: nobody compares it.
     """
 
     id: str
@@ -58,3 +59,4 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     keyed: bool = False
     fingerprint: str = ""
     size: int = 0
+    content: str = ""

@@ -5,7 +5,7 @@ it has run out.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -38,7 +38,18 @@ REPEATED_WITHIN_MS: Final = 300_000
 """An append that is tried once more lands within seconds; this is for what stands between the two."""
 KEYED_MS: Final = 86_400_000
 REFUSED_PER_MINUTE: Final = 60
+DUPLICATES_PER_MINUTE: Final = 600
+KEPT_BYTES_PER_MINUTE: Final = 4_000_000
+"""Of what is in duplicates and refused deliveries. These three: docs/limits.md."""
 MINUTE_MS: Final = 60_000
+
+
+class First(NamedTuple):
+    """Who came first with a dedup key, until when that counts, and the hash of what was in it (empty: unknown)."""
+
+    delivery_id: str
+    until: int
+    content: str
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
@@ -69,8 +80,9 @@ class Lane(msgspec.Struct, array_like=True):
 
 
 class Inbox(msgspec.Struct, array_like=True):
-    """`keys`: dedup key → when it runs out and who came first, packed, because they are many. `recent`, `keyed`:
-    deliveries that were taken, by id: when, or (fingerprint, until when). `clear_at`: nothing is remembered any more.
+    """`keys`: dedup key → when it runs out, who came first and with what, packed, because they are many. `recent`,
+    `keyed`: deliveries that were taken, by id: when, or (fingerprint, until when). `clear_at`: nothing is remembered
+    any more. `refused`, `duplicates`, `kept_bytes`: what was recorded of such in `minute`.
     """
 
     keys: dict[bytes, bytes] = {}
@@ -84,13 +96,15 @@ class Inbox(msgspec.Struct, array_like=True):
     clear_at: int | None = None
     minute: int = 0
     refused: int = 0
+    duplicates: int = 0
+    kept_bytes: int = 0
 
-    def first_with(self, key: str, now: int) -> str | None:
+    def first_with(self, key: str, now: int) -> First | None:
         """The delivery that came first with this dedup key, if that still counts."""
         packed = self.keys.get(bytes.fromhex(key))
         if packed is None or _until(packed) <= now:
             return None
-        return str(UUID(bytes=packed[8:]))
+        return First(str(UUID(bytes=packed[8:24])), _until(packed), packed[24:].hex())
 
     def has_room(self, size: int, instead_of: str | None = None) -> bool:
         """Whether one more of `size` bytes can be held, in the place of another one if it is named."""
@@ -108,8 +122,17 @@ class Inbox(msgspec.Struct, array_like=True):
                     raise ImpossibleHistory(f"delivery {first} stands in line without a throttle")
                 yield key, lane, held, held.gates.throttle
 
-    def refused_in(self, minute: int) -> int:
-        return self.refused if minute == self.minute else 0
+    def keeps_refusal(self, now: int) -> bool:
+        """Whether one more that is refused is recorded."""
+        return now // MINUTE_MS != self.minute or (
+            self.refused < REFUSED_PER_MINUTE and self.kept_bytes < KEPT_BYTES_PER_MINUTE
+        )
+
+    def keeps_duplicate(self, now: int, *, same: bool) -> bool:
+        """Whether one more duplicate is recorded. `same`: nothing of what is in it is kept."""
+        return now // MINUTE_MS != self.minute or (
+            self.duplicates < DUPLICATES_PER_MINUTE and (same or self.kept_bytes < KEPT_BYTES_PER_MINUTE)
+        )
 
 
 def evolve(state: Inbox | None, event: InboxEvent) -> Inbox:
@@ -133,15 +156,24 @@ def evolve(state: Inbox | None, event: InboxEvent) -> Inbox:
         case DeliverySuperseded():
             _release(state, event.delivery_id)
         case DeliveryRefused():
-            minute = event.at // MINUTE_MS
-            state.refused = state.refused_in(minute) + 1
-            state.minute = minute
+            _keep(state, event)
+            state.refused += 1
             _forget_lanes(state, event.at)
         case DeliveryDuplicated():
-            pass
+            _keep(state, event)
+            state.duplicates += 1
         case InboxCleared():
             _clear(state)
     return state
+
+
+def _keep(state: Inbox, event: DeliveryRefused | DeliveryDuplicated) -> None:
+    """It is recorded though nothing starts: so much is in a minute."""
+    minute = event.at // MINUTE_MS
+    if minute != state.minute:
+        state.minute, state.refused, state.duplicates, state.kept_bytes = minute, 0, 0, 0
+    if event.items:
+        state.kept_bytes += event.delivery.size
 
 
 def _remember(state: Inbox, delivery: Delivery, gates: Gates, at: int) -> None:
@@ -156,6 +188,7 @@ def _remember(state: Inbox, delivery: Delivery, gates: Gates, at: int) -> None:
         key = bytes.fromhex(gates.dedup.key)
         state.keys.pop(key, None)  # so that it stands last: the order is that of their coming
         state.keys[key] = (at + gates.dedup.ttl).to_bytes(8) + UUID(delivery.id).bytes
+        state.keys[key] += bytes.fromhex(delivery.content)
         _until_needed(state, at + gates.dedup.ttl)
     _forget(state, delivery.received_at, at)
 

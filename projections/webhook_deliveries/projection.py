@@ -18,7 +18,7 @@ from projections.facts import (
 )
 from projections.operations import Operation, Table, Update, Upsert, Values
 
-VERSION = 1
+VERSION = 2
 
 WEBHOOK_DELIVERIES = Table(
     name="webhook_deliveries",
@@ -30,10 +30,12 @@ WEBHOOK_DELIVERIES = Table(
         "workflow_version": "integer",
         "node": "text",
         "endpoint_id": "text",
+        "dedup_key": "text",
         "status": "text",
         "code": "text",
         "reason": "text",
         "duplicate_of": "uuid",
+        "repeats": "boolean",
         "superseded_by": "uuid",
         "execution_id": "uuid",
         "due_at": "time",
@@ -53,16 +55,18 @@ def project(commit: Commit) -> list[Operation]:
     for event, version, blobs in commit.facts:
         match event:
             case DeliveryAccepted():
-                said: Values = {"status": "accepted", "execution_id": event.execution_id}
+                said: Values = {"status": "accepted", "execution_id": event.execution_id, **_key(event)}
                 operations.append(_row(commit, event.delivery, event.at, version, said))
             case DeliveryHeld():
-                said = {"status": "held", "due_at": event.due, "payload": payload(event.items, "items", blobs)}
+                given = payload(event.items, "items", blobs)
+                said = {"status": "held", "due_at": event.due, "payload": given, **_key(event)}
                 operations.append(_row(commit, event.delivery, event.at, version, said))
             case DeliveryDuplicated():
                 said = {
                     "status": "duplicate",
                     "duplicate_of": event.first,
-                    "payload": payload(event.items, "items", blobs),
+                    "repeats": event.same,
+                    "payload": None if event.same else payload(event.items, "items", blobs),
                 }
                 operations.append(_row(commit, event.delivery, event.at, version, said))
             case DeliveryRefused():
@@ -85,6 +89,10 @@ def project(commit: Commit) -> list[Operation]:
     return operations
 
 
+def _key(event: DeliveryAccepted | DeliveryHeld) -> Values:
+    return {"dedup_key": event.gates.dedup.key if event.gates.dedup is not None else None}
+
+
 def _row(commit: Commit, delivery: Delivery, at: int, version: int, said: Values) -> Operation:
     """Everything said anew: one that was refused may come again under its Idempotency-Key."""
     values: Values = {
@@ -93,9 +101,11 @@ def _row(commit: Commit, delivery: Delivery, at: int, version: int, said: Values
         "workflow_version": delivery.workflow_version,
         "node": text(delivery.node),
         "endpoint_id": text(delivery.endpoint_id),
+        "dedup_key": None,
         "code": "",
         "reason": "",
         "duplicate_of": None,
+        "repeats": False,
         "superseded_by": None,
         "execution_id": None,
         "due_at": None,

@@ -14,7 +14,8 @@ ACCEPTED = "accepted"
 
 class DeliveryRow(msgspec.Struct, frozen=True):
     """`status`: accepted, held, duplicate, superseded, refused. `payload`: JSON text of the items, not in lists; None
-    where it is the input of `execution_id`. `more`: so many others were refused like it and not kept."""
+    where it is the input of `execution_id`, or, if it `repeats`, what was in `duplicate_of`. `more`: so many others
+    were refused like it and not kept."""
 
     id: str
     workspace_id: str
@@ -26,6 +27,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     code: str
     reason: str
     duplicate_of: str | None
+    repeats: bool
     superseded_by: str | None
     execution_id: str | None
     due_at: datetime | None
@@ -51,6 +53,15 @@ async def get_delivery(connection: Connection, workspace_id: str, delivery_id: s
     row = await connection.fetchrow(_SQL["get_delivery"], delivery, workspace)
     row = row or await connection.fetchrow(_SQL["get_direct"], delivery, workspace)
     return None if row is None else _row(row)
+
+
+async def has_delivery_with_key(
+    connection: Connection, workspace_id: str, endpoint_id: str, dedup_key: str, since: datetime
+) -> bool:
+    """Whether one that was taken since has this dedup key (a hash)."""
+    return bool(
+        await connection.fetchval(_SQL["has_delivery_with_key"], endpoint_id, dedup_key, since, as_uuid(workspace_id))
+    )
 
 
 async def list_deliveries(

@@ -6,10 +6,12 @@ CREATE TABLE webhook_deliveries (
     workflow_version integer NOT NULL,
     node text NOT NULL,
     endpoint_id text NOT NULL,
+    dedup_key text,
     status text NOT NULL,
     code text NOT NULL,
     reason text NOT NULL,
     duplicate_of uuid,
+    repeats boolean NOT NULL,
     superseded_by uuid,
     execution_id uuid,
     due_at timestamptz,
@@ -21,3 +23,5 @@ CREATE TABLE webhook_deliveries (
     stream_version bigint NOT NULL
 );
 CREATE INDEX webhook_deliveries_by_workflow ON webhook_deliveries (workflow_id, received_at DESC, id DESC);
+CREATE INDEX webhook_deliveries_by_key ON webhook_deliveries (endpoint_id, dedup_key, received_at)
+    WHERE dedup_key IS NOT NULL;

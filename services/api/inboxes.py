@@ -6,22 +6,26 @@ import asyncio
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
+from msgspec import structs
 
 from domain.execution.events import Items, Reply
 from domain.inbox.commands import ReceiveDelivery, RefuseDelivery
-from domain.inbox.decider import THROTTLED, execution_of, stream_of
-from domain.inbox.gates import Delivery, Gates, Throttle
+from domain.inbox.decider import FULL, PAYLOAD_NEEDED, THROTTLED, TOO_MANY, execution_of, stream_of
+from domain.inbox.gates import Delivery, Gates
 from domain.inbox.rules import KeyFailed, Rules
 from infra.log.port import Topic
 from projections.webhook_deliveries.queries import DeliveryRow
 from projections.webhooks.queries import WebhookRow
-from services.api.commands import now_ms
+from schemas.envelope import CommitRecord
+from services.api.commands import Position, now_ms
 from services.api.configuration import decide
+from services.api.floods import Floods, Full
 from services.api.idempotency import Identity
 from services.api.parts import Parts
 from services.api.principal import Principal
@@ -33,10 +37,15 @@ KEPT_BYTES = 256_000
 EXCERPT = 1_000
 _MOST_ENDPOINTS = 10_000
 _MINUTE = 60.0
+_CROWDED = "enough duplicates are kept of this minute"
 
 
 class Kept(Problem):
     """A refusal that the inbox itself has recorded."""
+
+
+class Counted(Problem):
+    """A refusal of which the inbox keeps no more in this minute: it is counted."""
 
 
 class _Delivery(msgspec.Struct):
@@ -53,6 +62,8 @@ class _Said(msgspec.Struct):
     reason: str = ""
     at: int = 0
     retry_at: int | None = None
+    until: int | None = None
+    same: bool = False
 
 
 _decode_said = msgspec.json.Decoder(_Said).decode
@@ -73,7 +84,7 @@ class Received:
 class Inboxes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._full_until: dict[tuple[str, Throttle], tuple[float, str]] = {}
+        self._floods = Floods()
 
     async def receive(
         self,
@@ -84,14 +95,15 @@ class Inboxes:
         reply: Reply,
         priority: str,
         size: int,
+        content: str,
     ) -> Received:
-        """Raises Problem: 422 `delivery_key_failed`, 429 `throttled` or `inbox_full`, and what the log raises."""
+        """`content`: hash of what the request says, but for most of its headers. Raises Problem: 422
+        `delivery_key_failed`, 429 `throttled`, `inbox_full`, `too_many_duplicates`, and what the log raises."""
         now = now_ms()
         try:
             gates = rules.gates(items[0]["json"], now)
         except KeyFailed as error:
             raise Problem(422, error.code, f"{error}.", [(error.parameter, "has no value")]) from None
-        self._check_throttle(binding, gates)
         delivery = Delivery(
             id=identity.id,
             endpoint_id=binding.endpoint_id,
@@ -104,21 +116,18 @@ class Inboxes:
             keyed=identity.keyed,
             fingerprint=identity.fingerprint,
             size=size,
+            content=content if gates.dedup is not None else "",
         )
         workspace = binding.workspace_id
         self._parts.starter.check_pressure(f"execution-{execution_of(delivery.id)}", workspace)
-        commit, position = await decide(
-            self._parts,
-            Principal(workspace, f"webhook:{binding.endpoint_id}"),
-            Topic.COMMANDS,
-            stream_of(binding.endpoint_id),
-            ReceiveDelivery(delivery, gates, items, taken=identity.keyed and await self._taken(workspace, delivery.id)),
-            made=now,
-        )
+        taken = identity.keyed and await self._taken(workspace, delivery.id)
+        if not taken:
+            await self._refuse_early(workspace, delivery, gates)
+        commit, position = await self._decided(workspace, ReceiveDelivery(delivery, gates, items, taken=taken))
         for event in reversed(commit.events):
             said = _decode_said(event.data)
             if said.delivery is not None and said.delivery.id == delivery.id:
-                return self._told(binding, delivery, gates, event.type, said)
+                return self._told(delivery, gates, event.type, said)
         await self._parts.positions.require(position)
         row = await self._parts.reads.delivery(workspace, delivery.id)
         if row is None:
@@ -130,38 +139,82 @@ class Inboxes:
         row = await self._parts.reads.delivery(workspace, delivery_id)
         return row is not None and row.status in {"accepted", "held", "superseded"}
 
-    def _told(self, binding: WebhookRow, delivery: Delivery, gates: Gates, kind: str, said: _Said) -> Received:
-        execution = execution_of(delivery.id)
+    async def _refuse_early(self, workspace: str, delivery: Delivery, gates: Gates) -> None:
+        """What the inbox has said already needs no second word: a flood stops here, not in the log."""
+        endpoint = delivery.endpoint_id
+        if self._floods.is_duplicate(endpoint, gates):
+            left = self._floods.crowded(endpoint)
+            if left > 0:
+                raise _too_many(Counted, Full(left, TOO_MANY, _CROWDED))
+            return
+        full = self._floods.full(endpoint, gates)
+        if full is None:
+            return
+        if gates.dedup is not None:
+            # It may be a duplicate, which is answered whatever is full: the inbox knows; in a flood the rows say.
+            if not self._floods.flooded(endpoint):
+                return
+            since = datetime.fromtimestamp((delivery.received_at - gates.dedup.ttl) / 1_000, UTC)
+            if await self._parts.reads.has_delivery_with_key(workspace, endpoint, gates.dedup.key, since):
+                return
+        raise _too_many(Problem, full)
+
+    async def _decided(self, workspace: str, command: ReceiveDelivery) -> tuple[CommitRecord, Position]:
+        """Ask the inbox; without its items, if it probably repeats what the inbox has."""
+        delivery, gates = command.delivery, command.gates
+        bare = self._floods.repeats(delivery.endpoint_id, gates, delivery.content)
+        try:
+            return await self._ask(workspace, structs.replace(command, items=[], bare=True) if bare else command)
+        except Problem as problem:
+            if problem.code != PAYLOAD_NEEDED.code:
+                raise self._refused(delivery, gates, problem) from None
+        try:
+            return await self._ask(workspace, command)
+        except Problem as problem:
+            raise self._refused(delivery, gates, problem) from None
+
+    async def _ask(self, workspace: str, command: ReceiveDelivery) -> tuple[CommitRecord, Position]:
+        endpoint = command.delivery.endpoint_id
+        principal = Principal(workspace, f"webhook:{endpoint}")
+        made = command.delivery.received_at
+        return await decide(self._parts, principal, Topic.COMMANDS, stream_of(endpoint), command, made=made)
+
+    def _refused(self, delivery: Delivery, gates: Gates, problem: Problem) -> Problem:
+        """The refusal as callers get it, and noted: of these the inbox records no more in this minute."""
+        if problem.code not in (THROTTLED, FULL, TOO_MANY):
+            return problem
+        endpoint, seconds = delivery.endpoint_id, problem.retry_after
+        if problem.code == TOO_MANY:
+            self._floods.heard_first(endpoint, gates, "", seconds)
+            self._floods.heard_crowded(endpoint, seconds)
+            return _too_many(Counted, Full(seconds, TOO_MANY, _CROWDED))
+        full = Full(seconds, problem.code, problem.detail)
+        self._floods.heard_refused(endpoint, gates, full, recorded=False)
+        return _too_many(Counted, full)
+
+    def _told(self, delivery: Delivery, gates: Gates, kind: str, said: _Said) -> Received:
+        execution, endpoint = execution_of(delivery.id), delivery.endpoint_id
+        ttl = gates.dedup.ttl / 1_000 if gates.dedup is not None else 0.0
         match kind:
             case "inbox.accepted":
+                self._floods.heard_first(endpoint, gates, delivery.content, ttl)
                 return Received("accepted", delivery.id, execution)
             case "inbox.held":
+                self._floods.heard_first(endpoint, gates, delivery.content, ttl)
                 return Received("held", delivery.id, None if gates.debounce is not None else execution)
             case "inbox.duplicated":
+                left = ((said.until or said.at) - said.at) / 1_000
+                self._floods.heard_first(endpoint, gates, delivery.content if said.same else "", left)
                 return Received("duplicate", delivery.id, execution_of(said.first or ""), said.first)
-        seconds = max(0.001, ((said.retry_at or said.at) - said.at) / 1_000)
-        if said.code == THROTTLED and gates.throttle is not None:
-            if len(self._full_until) >= _MOST_ENDPOINTS:
-                self._full_until.clear()
-            self._full_until[binding.endpoint_id, gates.throttle] = (monotonic() + seconds, said.reason)
-        raise _too_many(Kept, said.code, said.reason, seconds, {"delivery_id": delivery.id})
-
-    def _check_throttle(self, binding: WebhookRow, gates: Gates) -> None:
-        """What the inbox has said already needs no second word: a flood stops here, not in the log."""
-        throttle = gates.throttle
-        if throttle is None or throttle.excess != "refuse":
-            return
-        key = (binding.endpoint_id, throttle)  # another version may allow more
-        until, reason = self._full_until.get(key, (0.0, ""))
-        left = until - monotonic()
-        if left > 0:
-            raise _too_many(Problem, THROTTLED, reason, left, {})
-        self._full_until.pop(key, None)
+        full = Full(max(0.001, ((said.retry_at or said.at) - said.at) / 1_000), said.code, said.reason)
+        self._floods.heard_refused(endpoint, gates, full, recorded=True)
+        raise _too_many(Kept, full, {"delivery_id": delivery.id})
 
 
-def _too_many(kind: type[Problem], code: str, reason: str, seconds: float, extra: dict[str, Any]) -> Problem:
-    after = b"%d" % max(1, math.ceil(seconds))
-    return kind(429, code, f"Too many deliveries: {reason}.", headers=((b"retry-after", after),), extra=extra)
+def _too_many(kind: type[Problem], full: Full, extra: dict[str, Any] | None = None) -> Problem:
+    after = b"%d" % max(1, math.ceil(full.seconds))
+    detail = f"Too many deliveries: {full.reason}."
+    return kind(429, full.code, detail, headers=((b"retry-after", after),), extra=extra)
 
 
 def _again(row: DeliveryRow) -> Received:
@@ -199,17 +252,21 @@ class Refusals:
 
     def wanted(self, endpoint_id: str) -> bool:
         """Whether one more is kept now; else it is counted."""
+        minute = self._minute(endpoint_id)
+        minute.kept += 1
+        return minute.kept <= KEPT_PER_MINUTE
+
+    def _minute(self, endpoint_id: str) -> _Minute:
         minute = self._minutes.get(endpoint_id)
         if minute is None or monotonic() - minute.began >= _MINUTE:
             if len(self._minutes) >= _MOST_ENDPOINTS:
                 self._minutes.clear()
             minute = self._minutes[endpoint_id] = _Minute(monotonic())
-        minute.kept += 1
-        return minute.kept <= KEPT_PER_MINUTE
+        return minute
 
     def count(self, binding: WebhookRow) -> None:
         """One that is not kept. The first one sees to it that their number is."""
-        minute = self._minutes[binding.endpoint_id]
+        minute = self._minute(binding.endpoint_id)
         minute.more += 1
         if minute.more == 1:
             task = asyncio.create_task(self._tell(binding, minute))
@@ -219,7 +276,8 @@ class Refusals:
     async def keep(self, refused: Refused, problem: Problem) -> None:
         small = len(refused.body) <= KEPT_BYTES
         excerpt = "" if refused.items and small else refused.body[:EXCERPT].decode("utf-8", "replace")
-        await self._send(refused.binding, problem.code, problem.detail, refused.items if small else [], excerpt)
+        items = refused.items if small else []
+        await self._send(refused.binding, problem.code, problem.detail, items, excerpt, size=len(refused.body))
 
     async def _tell(self, binding: WebhookRow, minute: _Minute) -> None:
         await asyncio.sleep(max(0.0, minute.began + _MINUTE - monotonic()))
@@ -227,7 +285,15 @@ class Refusals:
         await self._send(binding, "more_refused", reason, more=minute.more)
 
     async def _send(
-        self, binding: WebhookRow, code: str, reason: str, items: Items | None = None, excerpt: str = "", more: int = 0
+        self,
+        binding: WebhookRow,
+        code: str,
+        reason: str,
+        items: Items | None = None,
+        excerpt: str = "",
+        *,
+        more: int = 0,
+        size: int = 0,
     ) -> None:
         delivery = Delivery(
             id=str(uuid4()),
@@ -236,6 +302,7 @@ class Refusals:
             workflow_version=binding.workflow_version,
             node=binding.node,
             received_at=now_ms(),
+            size=size,
         )
         command = RefuseDelivery(delivery, code, reason[:500], items or [], excerpt, more)
         with suppress(Problem):  # the log is away: the caller has its answer all the same

@@ -1,5 +1,6 @@
 """Errors as clients see them: RFC 9457 problem documents, one shape for the whole API."""
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,9 @@ _STATUS_OF_CODE = {
     "invalid_backfill": 422,
     "version_conflict": 409,
     "stale_command": 503,
+    "throttled": 429,
+    "inbox_full": 429,
+    "too_many_duplicates": 429,
 }
 _NOT_FOUND = frozenset(
     (
@@ -40,7 +44,10 @@ _NOT_FOUND = frozenset(
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. `code` is stable; `errors` are (path, message) pairs."""
+    """Ends a request with a problem document. `code` is stable; `errors` are (path, message) pairs. `retry_after`: in
+    seconds, where a command's outcome says so."""
+
+    retry_after = 0.0
 
     def __init__(
         self,
@@ -100,8 +107,11 @@ def of_outcome(outcome: Outcome) -> Problem:
     status = _STATUS_OF_CODE.get(code)
     if status is None:
         status = 404 if code in _NOT_FOUND else 409 if outcome.kind == "rejected" else 500
-    headers = ((b"retry-after", b"1"),) if status == 503 else ()
-    return Problem(status, code, outcome.message or code, outcome.problems, headers=headers)
+    seconds = outcome.retry_after / 1_000 or (1.0 if status == 503 else 0.0)
+    headers = ((b"retry-after", b"%d" % max(1, math.ceil(seconds))),) if seconds else ()
+    problem = Problem(status, code, outcome.message or code, outcome.problems, headers=headers)
+    problem.retry_after = seconds
+    return problem
 
 
 def reads_away() -> Problem:

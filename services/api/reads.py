@@ -130,8 +130,14 @@ class Reads:
     ) -> list[DeliveryRow]:
         return await deliveries.list_deliveries(self.pool, workspace, workflow_id, wanted, limit=limit, before=before)
 
+    async def has_delivery_with_key(self, workspace: str, endpoint: str, dedup_key: str, since: datetime) -> bool:
+        return await deliveries.has_delivery_with_key(self.pool, workspace, endpoint, dedup_key, since)
+
     async def delivery_payload(self, row: DeliveryRow) -> str | None:
         """The items that were in it, as JSON; None: not kept, or not any more."""
+        if row.repeats and row.duplicate_of is not None:
+            first = await self.delivery(row.workspace_id, row.duplicate_of)
+            return None if first is None else await self.delivery_payload(first)
         if row.payload is not None or row.execution_id is None:
             return (await self.whole(row.workspace_id, [row.payload]))[0]
         execution = await self.execution(row.workspace_id, row.execution_id)

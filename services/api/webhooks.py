@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ from projections.webhooks.queries import WebhookRow
 from services.api.asgi import Header, Receive, Scope, Send, header_of, respond
 from services.api.bodies import MAX_BODY_BYTES, fold_pairs, read_body
 from services.api.idempotency import Identity, identify
-from services.api.inboxes import KEPT_BYTES, Inboxes, Kept, Received, Refusals, Refused
+from services.api.inboxes import KEPT_BYTES, Counted, Inboxes, Kept, Received, Refusals, Refused
 from services.api.parts import Parts
 from services.api.payloads import decode_payload
 from services.api.principal import WEBHOOKS_PREFIX, Principal
@@ -28,6 +29,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 _NEVER_IN_ITEMS = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"x-api-key"))
 _REPLIES: dict[str, Reply] = {"at_once": "none", "when_done": "when_done", "with_node": "with_node"}
 _MAX_QUERY_FIELDS = 1_000
+_MEANING = (b"content-type", b"content-encoding")
+"""Headers that say how a body is read."""
 
 
 class _Request:
@@ -94,7 +97,9 @@ class WebhookRoute:
             identity = identify(f"delivery:{binding.endpoint_id}", workspace, headers, route, body)
             reply = _REPLIES[binding.respond]
             size = len(body) + sum(len(name) + len(value) for name, value in headers)
-            received = partial(self._inboxes.receive, binding, rules, items, identity, reply, facts.priority, size)
+            content = content_of(method, request.query, headers, body) if rules.dedup is not None else ""
+            receive = self._inboxes.receive
+            received = partial(receive, binding, rules, items, identity, reply, facts.priority, size, content)
             return await self._through_inbox(binding, identity, received, send, request_id, head=method == "HEAD")
         start = Start(binding.workflow_id, binding.workflow_version, binding.node, "webhook", items, facts.priority)
         identity = identify(f"execution:{binding.endpoint_id}", workspace, headers, route, body)
@@ -139,6 +144,9 @@ class WebhookRoute:
 
     async def _keep(self, binding: WebhookRow, request: _Request, problem: Problem) -> None:
         """Note a refused delivery, with what was sent as far as it can be had."""
+        if isinstance(problem, Counted):
+            self._refusals.count(binding)
+            return
         if not self._refusals.wanted(binding.endpoint_id):
             self._refusals.count(binding)
             return
@@ -210,6 +218,14 @@ def items_of_request(method: str, query: bytes, headers: Sequence[Header], body:
         "params": {},
     }
     return [{"json": json, "binary": files}] if files else [{"json": json}]
+
+
+def content_of(method: str, query: bytes, headers: Sequence[Header], body: bytes) -> str:
+    """A hash of what a request says: two with the same are the same but for their headers."""
+    said = sha256()
+    for part in (method.encode(), query, *(header_of(headers, name) or b"" for name in _MEANING), body):
+        said.update(b"%d\n" % len(part) + part)
+    return said.hexdigest()[:32]
 
 
 def _query(raw: bytes) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from services.projector.verify_values import Row, digest, shown
 
 COLUMNS: dict[str, tuple[int, dict[str, str]]] = {
     "webhook_deliveries": (1, {"id": "uuid", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
-                               "node": "", "endpoint_id": "", "status": "", "code": "", "reason": "",
-                               "duplicate_of": "uuid", "superseded_by": "uuid", "execution_id": "uuid",
+                               "node": "", "endpoint_id": "", "dedup_key": "", "status": "", "code": "", "reason": "",
+                               "duplicate_of": "uuid", "repeats": "", "superseded_by": "uuid", "execution_id": "uuid",
                                "due_at": "time", "more": "", "excerpt": "", "payload": "json", "received_at": "time",
                                "updated_at": "time", "stream_version": ""}),
 }  # fmt: skip
@@ -29,8 +29,9 @@ def fold_delivery(rows: dict[tuple[Any, ...], Row], commit: Row, version: int, e
         rows[whole["id"],] = {
             "workspace_id": commit["workspace"], "workflow_id": whole["workflow_id"],
             "workflow_version": whole["workflow_version"], "node": shown(whole["node"]),
-            "endpoint_id": shown(whole["endpoint_id"]), "status": _STATUS[kind], "code": shown(data.get("code", "")),
-            "reason": shown(data.get("reason", "")), "duplicate_of": data.get("first"), "superseded_by": None,
+            "endpoint_id": shown(whole["endpoint_id"]), "dedup_key": _dedup_key(data),
+            "status": _STATUS[kind], "code": shown(data.get("code", "")), "reason": shown(data.get("reason", "")),
+            "duplicate_of": data.get("first"), "repeats": data.get("same", False), "superseded_by": None,
             "execution_id": data.get("execution_id"), "due_at": data.get("due", data.get("retry_at")),
             "more": data.get("more", 0), "excerpt": shown(data.get("excerpt", "")),
             "payload": _items(kind, data, event.get("blobs", {})), "received_at": whole["received_at"],
@@ -48,7 +49,12 @@ def fold_delivery(rows: dict[tuple[Any, ...], Row], commit: Row, version: int, e
     return True
 
 
+def _dedup_key(data: Row) -> Any:
+    dedup = data.get("gates", {}).get("dedup")
+    return dedup["key"] if dedup else None
+
+
 def _items(kind: str, data: Row, blobs: Row) -> bytes | None:
-    if kind == "inbox.accepted":
+    if kind == "inbox.accepted" or data.get("same"):
         return None
     return digest({"$blob": blobs["items"]} if "items" in blobs else data.get("items", []))

@@ -58,6 +58,7 @@ RESULTS = [
 DELIVERY = Delivery(
     id=KEY, endpoint_id="Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6", workflow_id=WORKFLOW, workflow_version=3, node="order",
     received_at=AT, priority="high", reply="with_node", keyed=True, fingerprint="0123456789abcdef", size=345,
+    content="33112233445566778899aabbccddeeff",
 )  # fmt: skip
 GATES = Gates(
     dedup=Dedup("00112233445566778899aabbccddeeff", 86_400_000),
@@ -167,7 +168,7 @@ EVENTS: list[Any] = [
     ie.DeliveryHeld(delivery=DELIVERY, gates=GATES, at=AT, due=AT + 5_000, items=ITEMS),
     ie.DeliveryBegun(delivery_id=KEY, execution_id=EXECUTION, at=AT),
     ie.DeliverySuperseded(delivery_id=KEY, by=EXECUTION, at=AT),
-    ie.DeliveryDuplicated(delivery=DELIVERY, first=EXECUTION, at=AT, items=ITEMS),
+    ie.DeliveryDuplicated(delivery=DELIVERY, first=EXECUTION, at=AT, items=ITEMS, until=AT + 60_000, same=True),
     ie.DeliveryRefused(
         delivery=DELIVERY, code="throttled", reason="2 in 1 seconds have begun", at=AT, retry_at=AT + 900, items=ITEMS,
         excerpt="{", more=17,
@@ -300,7 +301,7 @@ COMMANDS: list[Any] = [
     dc.DiscardLetter(at=AT, by="key:1", reason="old"),
     lc.RequestSlot(execution_id=EXECUTION, key="customer 7", size=3, priority="high", when_full="skip"),
     lc.ReleaseSlot(execution_id=EXECUTION, key="customer 7"),
-    ic.ReceiveDelivery(delivery=DELIVERY, gates=GATES, items=ITEMS),
+    ic.ReceiveDelivery(delivery=DELIVERY, gates=GATES, items=ITEMS, taken=True, bare=True),
     ic.RefuseDelivery(
         delivery=DELIVERY, code="malformed_json", reason="no JSON", items=ITEMS, excerpt="{", more=17
     ),
@@ -356,7 +357,7 @@ def envelopes() -> dict[str, tuple[env.Headers, Any]]:
     commit = env.CommitRecord(
         id="1e0f6c8e-7b8f-4a54-8a55-0b8f6f3a1c71", stream=stream, version=4, epoch=env.Epoch(17, "n0nce"), n=5,
         workspace=WORKSPACE, time=AT, events=[encode_event(EVENTS[1]), spilled()],
-        outcome=Outcome(kind="rejected", code="version_conflict", message="somebody was faster", problems=[("name", "is long")]),
+        outcome=Outcome(kind="rejected", code="version_conflict", message="somebody was faster", problems=[("name", "is long")], retry_after=1_500),
         answers=env.Answers("linkflow.execution-commands", 41), cause="3f0f6c8e-7b8f-4a54-8a55-0b8f6f3a1c51",
         correlation="req-1", actor="key:5a0f3c5e", queued_at=AT, commands=[sent_command(start)],
     )

@@ -225,9 +225,12 @@ class World:
         stream = f"inbox-{some_id('inbox')}"
         gates = Gates(dedup=Dedup("00", 1_000))
         item = [{"json": {"body": "é\u0000"}}]
-        given = {name: _delivery(name) for name in ("first", "same", "early", "late", "much")}
+        given = {name: _delivery(name) for name in ("first", "same", "again", "early", "late", "much")}
         self.commit(stream, [DeliveryAccepted(given["first"], gates, some_id("begun"), T0)])
         self.commit(stream, [DeliveryDuplicated(given["same"], some_id("first"), T0 + 1, item)])
+        self.commit(
+            stream, [DeliveryDuplicated(given["again"], some_id("first"), T0 + 1, until=T0 + 60_000, same=True)]
+        )
         self.commit(stream, [DeliveryHeld(given["early"], gates, T0 + 2, T0 + 9, item)])
         superseded = DeliverySuperseded(some_id("early"), some_id("late"), T0 + 3)
         self.commit(stream, [superseded, DeliveryHeld(given["late"], gates, T0 + 3, T0 + 10, item)])

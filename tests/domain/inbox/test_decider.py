@@ -1,5 +1,6 @@
 """The inbox of an endpoint: duplicates, what is too much, what is held; nothing starts twice, nothing is lost."""
 
+import msgspec
 import pytest
 
 from domain.decision import Outcome
@@ -17,7 +18,14 @@ from domain.inbox.events import (
     InboxCleared,
 )
 from domain.inbox.gates import Gates
-from domain.inbox.state import KEYED_MS, MOST_HELD, REFUSED_PER_MINUTE, REPEATED_WITHIN_MS
+from domain.inbox.state import (
+    DUPLICATES_PER_MINUTE,
+    KEPT_BYTES_PER_MINUTE,
+    KEYED_MS,
+    MOST_HELD,
+    REFUSED_PER_MINUTE,
+    REPEATED_WITHIN_MS,
+)
 from tests.domain.inbox.given import STREAM, Given, debounce, dedup, delivery, item, some_id, throttle
 
 
@@ -39,7 +47,7 @@ def test_a_second_one_with_the_same_key_is_a_duplicate_until_the_first_is_so_old
     inbox = Given()
     inbox.receive("a", dedup("k", 10_000), 1_000)
     again = inbox.receive("b", dedup("k", 10_000), 10_999)
-    assert again.events == [DeliveryDuplicated(delivery("b", 10_999), some_id("a"), 10_999, item("b"))]
+    assert again.events == [DeliveryDuplicated(delivery("b", 10_999), some_id("a"), 10_999, item("b"), 11_000)]
     assert not again.commands
     inbox.receive("other", dedup("l", 10_000), 10_999)
     inbox.receive("c", dedup("k", 10_000), 11_000)
@@ -172,6 +180,100 @@ def test_what_others_refused_is_kept_up_to_a_number_a_minute() -> None:
         assert (refused.code, refused.more) == ("malformed_json", 7)
     assert inbox.refuse("one more", 119_999).outcome.code == "too_many_refusals"
     assert inbox.refuse("next minute", 120_000).outcome == Outcome()
+
+
+def test_the_number_of_others_that_were_refused_is_kept_always() -> None:
+    inbox = Given()
+    for name in range(REFUSED_PER_MINUTE):
+        inbox.refuse(name, 60_000)
+    (counted,) = inbox.refuse("counted", 60_000, code="more_refused", more=70_000).events
+    assert isinstance(counted, DeliveryRefused)
+
+
+def test_duplicates_are_kept_up_to_a_number_a_minute_and_what_is_new_is_taken_all_the_same() -> None:
+    inbox = Given()
+    inbox.receive("first", dedup("k", 300_000), 60_000)
+    for name in range(DUPLICATES_PER_MINUTE):
+        assert isinstance(inbox.receive(name, dedup("k"), 60_000).events[0], DeliveryDuplicated)
+    refused = inbox.receive("one more", dedup("k"), 70_000)
+    assert (refused.outcome.code, refused.outcome.retry_after) == ("too_many_duplicates", 50_000)
+    assert (refused.events, refused.commands) == ((), ())
+    inbox.receive("new", dedup("l"), 119_999)
+    assert isinstance(inbox.receive("next minute", dedup("k"), 120_000).events[0], DeliveryDuplicated)
+    assert inbox.names == ["first", "new"]
+
+
+def test_a_refused_duplicate_may_come_again_when_its_key_has_run_out() -> None:
+    inbox = Given()
+    inbox.receive("first", dedup("k", 10_000), 60_000)
+    for name in range(DUPLICATES_PER_MINUTE):
+        inbox.receive(name, dedup("k", 10_000), 60_000)
+    refused = inbox.receive("one more", dedup("k", 10_000), 68_000)
+    assert (refused.outcome.code, refused.outcome.retry_after) == ("too_many_duplicates", 2_000)
+    inbox.receive("one more", dedup("k", 10_000), 70_000)
+    assert inbox.names == ["first", "one more"]
+
+
+def test_what_the_first_holds_is_not_kept_again() -> None:
+    inbox = Given()
+    inbox.receive("first", dedup("k"), content="ab" * 16)
+    (same,) = inbox.receive("same", dedup("k"), content="ab" * 16).events
+    assert isinstance(same, DeliveryDuplicated)
+    assert (same.same, same.items, same.until) == (True, [], 61_000)
+    (other,) = inbox.receive("other", dedup("k"), content="cd" * 16).events
+    assert isinstance(other, DeliveryDuplicated)
+    assert (other.same, other.items) == (False, item("other"))
+
+
+def test_one_that_comes_without_its_items_is_a_duplicate_or_is_asked_for_them() -> None:
+    inbox = Given()
+    bare = ReceiveDelivery(delivery("a", content="ab" * 16), dedup("k"), bare=True)
+    assert inbox.do(bare, 1_000).outcome.code == "payload_needed"
+    inbox.receive("a", dedup("k"), content="ab" * 16)
+    other = ReceiveDelivery(delivery("b", content="cd" * 16), dedup("k"), bare=True)
+    assert inbox.do(other, 1_000).outcome.code == "payload_needed"
+    same = ReceiveDelivery(delivery("c", content="ab" * 16), dedup("k"), bare=True)
+    assert isinstance(inbox.do(same, 1_000).events[0], DeliveryDuplicated)
+    assert inbox.names == ["a"]
+
+
+def test_what_is_in_duplicates_and_refused_ones_is_bounded_in_bytes() -> None:
+    inbox = Given()
+    inbox.receive("first", dedup("k"), content="ab" * 16)
+    size = KEPT_BYTES_PER_MINUTE // 2
+    for name in range(2):
+        assert inbox.receive(name, dedup("k"), size=size, content="cd" * 16).events
+    assert inbox.receive("one more", dedup("k"), size=size, content="cd" * 16).outcome.code == "too_many_duplicates"
+    assert inbox.refuse("too", 1_000).outcome.code == "too_many_refusals"
+    assert inbox.receive("same", dedup("k"), size=size, content="ab" * 16).events, "nothing in it is kept"
+
+
+def test_refusals_by_the_inbox_itself_are_kept_up_to_a_number_a_minute() -> None:
+    full = Given()
+    for name in range(MOST_HELD):
+        full.do(ReceiveDelivery(delivery(name), debounce(900_000, name=name)), 1_000)
+    throttled = Given()
+    throttled.receive("first", throttle(1, 10_000), 1_000)
+    for inbox, gates, code, after in (
+        (full, debounce(900_000, name="x"), "inbox_full", 1_000),
+        (throttled, throttle(1, 10_000), "throttled", 8_000),
+    ):
+        for name in range(REFUSED_PER_MINUTE):
+            assert isinstance(inbox.receive(("r", name), gates, 3_000).events[0], DeliveryRefused)
+        decision = inbox.receive("one more", gates, 3_000)
+        assert (decision.events, decision.outcome.code, decision.outcome.retry_after) == ((), code, after)
+
+
+def test_a_checkpoint_of_the_program_before_is_read() -> None:
+    """It knew no content of those that came first, and did not count duplicates."""
+    inbox = Given()
+    inbox.receive("a", dedup("k"), content="")
+    assert inbox.state is not None
+    form, state = msgspec.msgpack.decode(decider.snapshot(inbox.state))
+    assert all(len(packed) == 24 for packed in state[0].values())
+    restored = decider.restore(msgspec.msgpack.encode([form, state[:11]]))
+    first = restored.first_with(dedup("k").dedup.key, 1_000)  # type: ignore[union-attr]
+    assert first == (some_id("a"), 61_000, "")
 
 
 def test_an_inbox_that_rests_forgets_everything() -> None:

@@ -83,6 +83,84 @@ async def test_many_at_once_with_one_key_start_once(api: Api) -> None:
     assert len(await api.client.statuses(workflow)) == 1
 
 
+async def test_a_flood_of_duplicates_ends_at_the_door(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves on the log is bounded, and it keeps nothing that is new out."""
+    monkeypatch.setattr("domain.inbox.state.DUPLICATES_PER_MINUTE", 3)
+    workflow, path = await api.client.deploy(gated(**DEDUP))
+    first = await api.client.ask("POST", path, json={"id": "a", "text": "x" * 1_000})
+    answers = [await api.client.send("POST", path, json={"id": "a", "text": "x" * 1_000}) for _ in range(12)]
+    assert [status for status, _, _ in answers] == [200] * 3 + [429] * 9
+    assert all(answer["execution_id"] == first["execution_id"] for _, _, answer in answers[:3])
+    for _, headers, problem in answers[3:]:
+        assert problem["code"] == "too_many_duplicates"
+        assert 1 <= int(headers["retry-after"]) <= 60
+    assert (await api.client.send("POST", path, json={"id": "b"}))[0] == 202
+    received = [command for command in api.worker.decided if command.type == "inbox.receive"]
+    assert len(received) == 1 + 3 + 1 + 1, "one more than is kept; then nothing stood on the log but what was new"
+    assert all(len(command.data) < 1_000 for command in received[1:]), "a repeated payload was sent along"
+    found = await settled(api, workflow, 5)
+    assert [each["status"] for each in found] == ["accepted", *["duplicate"] * 3, "accepted"]
+    shown = await api.client.ask("GET", f"/api/v1/deliveries/{found[1]['id']}")
+    assert shown["payload"][0]["json"]["body"] == {"id": "a", "text": "x" * 1_000}
+    again = await api.client.ask("POST", f"/api/v1/deliveries/{found[1]['id']}/redeliver")
+    execution = await api.client.execution(again["execution_id"])
+    assert (execution["delivery_id"], execution["input"]) == (found[1]["id"], shown["payload"])
+    await verified(api)
+
+
+async def test_a_duplicate_with_something_else_in_it_is_kept_whole(api: Api) -> None:
+    """The process knows the key, and what came first with it."""
+    _, path = await api.client.deploy(gated(**DEDUP))
+    await api.client.ask("POST", path, json={"id": "a", "n": 1})
+    for n in (1, 2, 2):
+        answer = await api.client.ask("POST", path, json={"id": "a", "n": n})
+        shown = await api.client.ask("GET", f"/api/v1/deliveries/{answer['delivery_id']}")
+        assert shown["payload"][0]["json"]["body"] == {"id": "a", "n": n}
+    await verified(api)
+
+
+async def test_a_flood_that_is_throttled_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.inbox.state.REFUSED_PER_MINUTE", 3)
+    monkeypatch.setattr(inboxes, "_MINUTE", 0.5)
+    workflow, path = await api.client.deploy(gated(throttle={"limit": 1, "period_seconds": 600}, **DEDUP))
+    first = await api.client.ask("POST", path, json={"id": "first"})
+    answers = [await api.client.send("POST", path, json={"id": n}) for n in range(12)]
+    assert {status for status, _, _ in answers} == {429}
+    assert {problem["code"] for _, _, problem in answers} == {"throttled"}
+    assert all(590 <= int(headers["retry-after"]) <= 600 for _, headers, _ in answers)
+    received = [command for command in api.worker.decided if command.type == "inbox.receive"]
+    assert len(received) == 1 + 3 + 1, "each had another key, and the inbox was asked about all of them"
+    # A duplicate has its answer also now: of one that this process remembers, and of one that only the rows have.
+    assert (await api.client.ask("POST", path, json={"id": "first"}))["execution_id"] == first["execution_id"]
+    await settled(api, workflow, 1, status="accepted")
+    monkeypatch.setattr("services.api.floods.MOST_KEYS", 0)
+    await api.client.ask("POST", path, json={"id": "first"})  # after this it remembers no key
+    assert (await api.client.ask("POST", path, json={"id": "first"}))["execution_id"] == first["execution_id"]
+    with api.parts.positions.watch():
+        async with asyncio.timeout(10):
+            while not any(each["more"] for each in await listed(api, workflow, status="refused")):
+                await api.parts.positions.moved()
+    await verified(api)
+
+
+async def test_a_throttle_that_is_full_keeps_no_duplicate_from_its_answer(api: Api) -> None:
+    rule = {"limit": 1, "period_seconds": 600}
+    _, path = await api.client.deploy(gated(throttle=rule, **DEDUP))
+    first = await api.client.ask("POST", path, json={"id": "a"}, headers={"Idempotency-Key": "k"})
+    assert [(await api.client.send("POST", path, json={"id": each}))[0] for each in "bcb"] == [429] * 3
+    status, _, again = await api.client.send("POST", path, json={"id": "a"})
+    assert (status, again["duplicate_of"], again["execution_id"]) == (200, first["delivery_id"], first["execution_id"])
+    repeated = await api.client.ask("POST", path, json={"id": "a"}, headers={"Idempotency-Key": "k"})
+    assert repeated == first
+
+
+async def test_an_idempotency_key_has_its_answer_whatever_is_full(api: Api) -> None:
+    _, path = await api.client.deploy(gated(throttle={"limit": 1, "period_seconds": 600}))
+    first = await api.client.ask("POST", path, json={"id": "a"}, headers={"Idempotency-Key": "k"})
+    assert [(await api.client.send("POST", path, json={"id": each}))[0] for each in "bc"] == [429] * 2
+    assert await api.client.ask("POST", path, json={"id": "a"}, headers={"Idempotency-Key": "k"}) == first
+
+
 async def test_a_caller_that_waits_gets_the_answer_and_a_duplicate_the_execution(api: Api) -> None:
     _, path = await api.client.deploy(gated("when_done", **DEDUP))
     status, _, answer = await api.client.send("POST", path, json={"id": "a"})
