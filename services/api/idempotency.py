@@ -25,6 +25,15 @@ class Identity:
     fingerprint: str
 
 
+def is_keyed(headers: Sequence[Header]) -> bool:
+    return header_of(headers, b"idempotency-key") is not None
+
+
+def new_identity() -> Identity:
+    """Of what a request without a key makes: it cannot exist already."""
+    return Identity(str(uuid4()), False, "")
+
+
 def identify(kind: str, workspace: str, headers: Sequence[Header], route: str, body: bytes) -> Identity:
     """The identity of an `execution` or `workflow` that this request makes. `route` names what was asked of what.
 
@@ -34,7 +43,7 @@ def identify(kind: str, workspace: str, headers: Sequence[Header], route: str, b
     """
     key = header_of(headers, b"idempotency-key")
     if key is None:
-        return Identity(str(uuid4()), False, "")
+        return new_identity()
     if not 0 < len(key) <= MAX_KEY_LENGTH or not (text := key.decode("latin-1")).isprintable() or not text.isascii():
         raise Problem(
             400, "invalid_idempotency_key", f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} printable ASCII characters."

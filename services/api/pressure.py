@@ -93,16 +93,20 @@ class Pressure:
         self._limit = limit
         self._max_queued = max_queued
         self._max_open = max_open
+        self._first: dict[int, int] = {}
         self._appended: dict[int, int] = {}
         self._own: dict[int, deque[tuple[int, str]]] = {}
         self._of: dict[tuple[int, str], int] = {}
         self._started: dict[str, float] = {}
 
     def undecided(self, partition: int) -> int:
-        """At most so many starts wait; 0 where this process has appended or read nothing yet."""
-        answered = self._follower.answered.get((Topic.EXECUTIONS, partition))
+        """At most so many starts wait; 0 where this process has appended nothing yet. While it has read no answer, its
+        own first start counts as the first that waits."""
         appended = self._appended.get(partition)
-        return 0 if answered is None or appended is None else max(0, appended + 1 - answered)
+        if appended is None:
+            return 0
+        answered = self._follower.answered.get((Topic.EXECUTIONS, partition), self._first[partition])
+        return max(0, appended + 1 - answered)
 
     def check(self, partition: int, workspace: str) -> None:
         """Raises Problem 503 `overloaded` or 429 `workspace_overloaded`: nothing was taken."""
@@ -120,6 +124,7 @@ class Pressure:
     def appended(self, position: Position, workspace: str) -> None:
         """A start of this process stands in the log."""
         partition = position.partition
+        self._first.setdefault(partition, position.offset)
         if position.offset > self._appended.get(partition, -1):
             self._appended[partition] = position.offset
         self._own.setdefault(partition, deque()).append((position.offset, workspace))
@@ -146,8 +151,11 @@ class Pressure:
                 del self._of[key]
 
 
+_refusals = {code: REFUSED.labels(code) for code in ("overloaded", "workspace_overloaded")}
+
+
 def _refused(status: int, code: str, why: str) -> Problem:
-    REFUSED.labels(code).inc()
+    _refusals[code].inc()
     return Problem(
         status,
         code,

@@ -16,7 +16,7 @@ from infra.telemetry.tracing import start_span
 from projections.webhooks.queries import WebhookRow
 from services.api.asgi import Header, Receive, Scope, Send, header_of, respond
 from services.api.bodies import MAX_BODY_BYTES, fold_pairs, read_body
-from services.api.idempotency import Identity, identify
+from services.api.idempotency import Identity, identify, is_keyed, new_identity
 from services.api.inboxes import KEPT_BYTES, Counted, Inboxes, Kept, Received, Refusals, Refused
 from services.api.parts import Parts
 from services.api.payloads import decode_payload
@@ -85,14 +85,17 @@ class WebhookRoute:
         method, headers = request.method, request.headers
         if not _answers(binding.method, method):
             raise method_not_allowed(", ".join(METHODS) if binding.method == "ANY" else binding.method)
-        body = await request.read()
         workspace = binding.workspace_id
         facts = await self._bindings.version(workspace, binding.workflow_id, binding.workflow_version)
         if facts is None:
             raise _unknown()
+        rules = facts.inboxes.get(binding.node) if facts.inboxes else None
+        fresh = new_identity() if rules is None and not is_keyed(headers) else None
+        if fresh is not None:  # nothing that exists can be meant: a refusal need not know what was sent
+            self._starter.check_pressure(f"execution-{fresh.id}", workspace)
+        body = await request.read()
         items = request.parse(body)
         route = f"{path}?{request.query.decode('latin-1')}"
-        rules = facts.inboxes.get(binding.node) if facts.inboxes else None
         if rules is not None:
             identity = identify(f"delivery:{binding.endpoint_id}", workspace, headers, route, body)
             reply = _REPLIES[binding.respond]
@@ -102,7 +105,7 @@ class WebhookRoute:
             received = partial(receive, binding, rules, items, identity, reply, facts.priority, size, content)
             return await self._through_inbox(binding, identity, received, send, request_id, head=method == "HEAD")
         start = Start(binding.workflow_id, binding.workflow_version, binding.node, "webhook", items, facts.priority)
-        identity = identify(f"execution:{binding.endpoint_id}", workspace, headers, route, body)
+        identity = fresh or identify(f"execution:{binding.endpoint_id}", workspace, headers, route, body)
         principal = Principal(workspace, f"webhook:{binding.endpoint_id}")
         with start_span("webhook", header_of(headers, b"traceparent"), workflow_id=binding.workflow_id) as trace:
             if binding.respond == "at_once":

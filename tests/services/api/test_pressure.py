@@ -1,6 +1,8 @@
 """Starts are refused while too many of their partition are undecided, and taken again afterwards."""
 
+import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -54,6 +56,14 @@ def test_undecided_starts_are_those_behind_the_newest_answer() -> None:
     follower.answered[Topic.EXECUTIONS, PARTITION] = 96
     pressure.check(PARTITION, "w")
     assert pressure.undecided(PARTITION) == 5
+
+
+def test_starts_are_bounded_though_nobody_has_answered_any_since_this_process_began() -> None:
+    pressure = Pressure(Follower(), Backlog(nobody), limit=10)
+    for offset in range(500, 511):
+        assert refusal(pressure, "w") is None
+        appended(pressure, offset)
+    assert refusal(pressure, "w") == (503, "overloaded")
 
 
 def test_partitions_are_apart_and_offsets_never_go_back() -> None:
@@ -120,3 +130,22 @@ async def test_starts_are_refused_while_nobody_decides_and_taken_again_afterward
     for execution in accepted:
         assert (await api.client.execution(execution))["workflow_id"] == workflow
     assert (await api.client.send("POST", path, json={}))[0] == 202
+
+
+@pytest.mark.parametrize("route", ["webhook", "execute"])
+async def test_a_refusal_does_not_wait_for_the_body(api: Api, monkeypatch: pytest.MonkeyPatch, route: str) -> None:
+    workflow, path = await api.client.deploy(document())
+    api.worker.gate.clear()
+    monkeypatch.setattr(api.parts.starter._pressure, "_limit", -1)
+    for _ in range(20):  # so that each partition has one that waits
+        await api.client.send("POST", path, json={})
+    address = urlsplit(api.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    target = path if route == "webhook" else f"/api/v1/workflows/{workflow}/execute"
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nX-API-Key: {api.key}\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: 2\r\n\r\n".encode())  # and no body
+    status = await asyncio.wait_for(reader.readline(), 10)
+    assert b" 503 " in status, status
+    writer.close()
+    await writer.wait_closed()
+    api.worker.gate.set()
