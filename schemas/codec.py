@@ -4,12 +4,14 @@ A `Codec` is built once from its table and refuses a table that is inconsistent.
 dictionaries and cached encoders: this is on the path of every event.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from domain.encoded import Encoded
 from schemas.errors import (
     DECODING_ERRORS,
     ENCODING_ERRORS,
@@ -19,7 +21,7 @@ from schemas.errors import (
     UnknownRecord,
 )
 from schemas.nesting import MAX_RECORD_DEPTH, too_deep
-from schemas.payloads import NO_BLOBS, PAYLOAD_FIELDS, SPILL_OVER, Spill, join, split
+from schemas.payloads import NO_BLOBS, PAYLOAD_FIELDS, SPILL_OVER, Spill, join, split, without
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Lifts the JSON object of version v to version v + 1: pure, no defaults from outside."""
@@ -83,16 +85,21 @@ class Codec:
             name, version, payloads = self._writers[type(value)]
         except KeyError:
             raise UnknownRecord(type(value).__name__, 0, "this class is not registered") from None
+        known: dict[str, str] = {}
+        if spill is not None:
+            value, known = _without_known(value, payloads, spill, over)
         try:
             data = _encode(value)
         except ENCODING_ERRORS as error:
             raise UnencodableRecord(name, error) from error
+        if known:
+            data = without(data, known)
         if too_deep(data, MAX_RECORD_DEPTH):
             raise UnencodableRecord(name, ValueError(f"it is nested more than {MAX_RECORD_DEPTH} levels deep"))
         if len(data) > over and spill is not None and payloads:
             data, blobs = split(data, payloads, spill, over)
-            return name, version, msgspec.Raw(data), blobs
-        return name, version, msgspec.Raw(data), {}
+            return name, version, msgspec.Raw(data), {**blobs, **known}
+        return name, version, msgspec.Raw(data), known
 
     def decode(
         self,
@@ -158,3 +165,16 @@ def _contents(name: str, outside: Mapping[str, str], blobs: Mapping[str, bytes])
 def _empty(kind: Any) -> bytes:
     origin = getattr(kind, "__origin__", kind)
     return b"[]" if origin is list else b"{}" if origin is dict else b"null"
+
+
+def _without_known(value: Any, payloads: Collection[str], spill: Spill, over: int) -> tuple[Any, dict[str, str]]:
+    """`value` without those large fields whose JSON is known (nobody encodes them again), and field → blob id."""
+    known = {
+        field: found
+        for field in payloads
+        if isinstance(found := getattr(value, field), Encoded) and len(found.json) > over
+    }
+    if not known:
+        return value, {}
+    emptied = replace(value, **{field: {} for field in known})
+    return emptied, {field: spill(found.json) for field, found in known.items()}

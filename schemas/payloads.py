@@ -50,9 +50,12 @@ def split(data: bytes, fields: Collection[str], spill: Spill, over: int = SPILL_
     """`data` (a JSON object) without those of `fields` that are larger than `over` bytes, and field → blob id."""
     values = _fields_of(data)
     blobs = {name: spill(bytes(raw)) for name, raw in values.items() if name in fields and len(bytes(raw)) > over}
-    if not blobs:
-        return data, {}
-    return _encode({name: raw for name, raw in values.items() if name not in blobs}), blobs
+    return (without(data, blobs), blobs) if blobs else (data, {})
+
+
+def without(data: bytes, fields: Collection[str]) -> bytes:
+    """`data` (a JSON object) without these fields."""
+    return _encode({name: raw for name, raw in _fields_of(data).items() if name not in fields})
 
 
 def join(data: bytes | msgspec.Raw, contents: Mapping[str, bytes]) -> bytes:

@@ -132,7 +132,7 @@ class AttemptNotStarted(Command, frozen=True):
 
 
 class ConcludeCompute(Command, frozen=True):
-    """What `compute_run` returned in the compute pool, or why the pool could not do it.
+    """What a run that was computed in the pool put out (`result`, an Output), or why the pool could not do it.
 
     `answer`: the sandbox's, to a node's code, or to the expressions of a run with effects or a wait. `sources`: where
     the run's input came from, if the result was reckoned ahead: it counts only for that input.

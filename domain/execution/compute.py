@@ -1,5 +1,9 @@
-"""Pure runs in the compute pool: a job goes out as bytes, the output comes back as bytes."""
+"""Pure runs in the compute pool: a job goes out as bytes, the output comes back as bytes, many items in parts.
 
+In parts, because whoever reads a large output has others waiting: between two parts they get their turn.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -27,16 +31,26 @@ class _Job(msgspec.Struct, array_like=True):
     foreign: Foreign | None = None
 
 
-class _Result(msgspec.Struct, array_like=True):
-    ports: dict[str, Items]
+class _Head(msgspec.Struct, array_like=True):
+    """The first part of a result. `ports`: port → how many of the parts that follow are its items'."""
+
+    ports: dict[str, int]
     failures: list[tuple[int, str, str, int]]
     response: tuple[int, dict[str, str], object] | None
     logs: list[LogLine] = []
 
 
+PART_ITEMS = 500
+"""Items of one part: read in a fraction of a millisecond if they are small."""
+
+Result = Sequence[bytes]
+"""What `compute_run` returns: a head, and the items of each port in parts."""
+
 _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(_Job).decode
-_decode_result = msgspec.json.Decoder(_Result).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+items_in: Callable[[bytes], Items] = msgspec.json.Decoder(Items).decode
+"""The items in a part of a result."""
 
 
 def compute_job(
@@ -71,8 +85,8 @@ def compute_job(
     return None
 
 
-def compute_run(document_json: bytes, job: bytes) -> bytes:
-    """Do a job, in whatever process: the result for ConcludeCompute. The compiled graph is kept for the next one."""
+def compute_run(document_json: bytes, job: bytes) -> Result:
+    """Do a job, in whatever process. The compiled graph is kept for the next one."""
     graph = _graph(document_json)
     work = _decode_job(job)
     scope = Scope(
@@ -86,25 +100,47 @@ def compute_run(document_json: bytes, job: bytes) -> bytes:
     deliveries = tuple(Delivery(source, items) for source, items in work.deliveries)
     output = perform(graph.nodes[work.node], deliveries, work.run, scope)
     given = output.response
-    return _encode(
-        _Result(
-            ports=output.ports,
-            failures=[(failure.item, failure.code, failure.message, failure.place) for failure in output.failures],
-            response=None if given is None else (given.status, given.headers, given.body),
-            logs=output.logs,
-        )
+    parts = {port: _parts(items) for port, items in output.ports.items()}
+    head = _Head(
+        ports={port: len(made) for port, made in parts.items()},
+        failures=[(failure.item, failure.code, failure.message, failure.place) for failure in output.failures],
+        response=None if given is None else (given.status, given.headers, given.body),
+        logs=output.logs,
     )
+    return [_encode(head), *(part for made in parts.values() for part in made)]
 
 
-def computed(result: bytes) -> Output:
-    """The output in a result of `compute_run`."""
-    made = _decode_result(result)
-    return Output(
-        made.ports,
-        [Failure(*failure) for failure in made.failures],
-        None if made.response is None else Response(*made.response),
-        made.logs,
+def _parts(items: Items) -> list[bytes]:
+    return [_encode(items[start : start + PART_ITEMS]) for start in range(0, len(items), PART_ITEMS)]
+
+
+def outline(result: Result) -> tuple[Output, list[tuple[str, bytes]]]:
+    """The output in a result of `compute_run`, without its items, and the parts that have them with their ports."""
+    head = _decode_head(result[0])
+    output = Output(
+        {port: [] for port in head.ports},
+        [Failure(*failure) for failure in head.failures],
+        None if head.response is None else Response(*head.response),
+        head.logs,
     )
+    ports = [port for port, count in head.ports.items() for _ in range(count)]
+    return output, list(zip(ports, result[1:], strict=True))
+
+
+def joined(parts: Sequence[tuple[str, bytes]]) -> bytes:
+    """The JSON of the ports whose items `parts` are."""
+    lists: dict[str, list[bytes]] = {}
+    for port, part in parts:
+        lists.setdefault(port, []).append(part[1:-1])
+    return b"{%b}" % b",".join(b"%b:[%b]" % (_encode(port), b",".join(made)) for port, made in lists.items())
+
+
+def computed(result: Result) -> Output:
+    """The whole output in a result of `compute_run`."""
+    output, parts = outline(result)
+    for port, part in parts:
+        output.ports[port] += items_in(part)
+    return output
 
 
 @lru_cache(maxsize=64)

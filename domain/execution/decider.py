@@ -27,7 +27,7 @@ from domain.execution.commands import (
     ResumeWait,
     StartExecution,
 )
-from domain.execution.compute import compute_job, compute_run, computed
+from domain.execution.compute import compute_job, compute_run
 from domain.execution.course import Course
 from domain.execution.endings import refused
 from domain.execution.events import (
@@ -295,7 +295,8 @@ def _computed(command: ConcludeCompute, course: Course, node: Node, ready: Ready
     if command.error is not None:
         raise NodeFailure(command.error.code, command.error.message)
     if command.answer is None:
-        return computed(command.result)
+        assert isinstance(command.result, Output)
+        return command.result
     if node.script is not None:
         course.scope.script = read_answer(command.answer)
         output = perform(node, ready.deliveries, ready.run, course.scope)

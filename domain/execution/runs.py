@@ -110,7 +110,8 @@ def failed_output(count: int, code: str, message: str) -> Output:
 def conclude(node: Node, items: Items, output: Output) -> dict[str, Items] | ErrorInfo:
     """What a run puts out, or the error that ends the execution."""
     if not output.failures:
-        return {port: made for port, made in output.ports.items() if made}
+        ports = output.ports  # as it is if it can be: its JSON may be known
+        return ports if all(ports.values()) else {port: made for port, made in ports.items() if made}
     if node.on_error == "fail":
         first = output.failures[0]
         return ErrorInfo(code=first.code, message=first.message, node_id=node.id)

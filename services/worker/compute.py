@@ -21,6 +21,9 @@ from infra.telemetry import metrics
 RUN_SECONDS = 60.0
 """So long a heavy run may take, waiting for a free process included."""
 
+NICER = 5
+"""Where processors are scarce a compute process gets a third of what another process gets."""
+
 Work = Callable[[bytes, bytes], Any]
 
 
@@ -113,8 +116,10 @@ def _processes(number: int) -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """Of a new compute process: the nodes that it may meet, and an end of its own when its worker was killed (the pipe
-    that it waits at has its other end in this process as well, so it would wait for ever)."""
+    """Of a new compute process: its place behind those whom others wait for, the nodes that it may meet, and an end of
+    its own when its worker was killed (the pipe that it waits at has its other end in this process as well, so it would
+    wait for ever)."""
+    os.nice(NICER)
     worker = parent_process()
     if worker is not None:
         Thread(target=_end_after, args=(worker,), name="worker", daemon=True).start()

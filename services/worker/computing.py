@@ -13,24 +13,30 @@ from msgspec.structs import replace
 
 from domain.decision import Decision
 from domain.effects import Compute
+from domain.encoded import Encoded
 from domain.execution.commands import ConcludeCompute
+from domain.execution.compute import Result, items_in, joined, outline
 from domain.execution.decider import compute_job, decide, script_call
 from domain.execution.events import ErrorInfo, NodeCompleted, Source
 from domain.execution.links import Links
 from domain.execution.scripts import failed_answer, foreign_values
 from domain.execution.state import Execution
 from domain.nodes.failures import NodeFailure
+from domain.nodes.node_type import Output
 from domain.scripts import ScriptCall
 from domain.workflow.graph import Graph
 from infra.sandbox import Limits, SandboxFailed, SandboxUnavailable, ScriptRequest
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
-from schemas.nesting import MAX_JSON_DEPTH, too_deep
+from schemas.nesting import MAX_JSON_DEPTH, MAX_RECORD_DEPTH, too_deep
+from schemas.payloads import SPILL_OVER
 from services.worker.clock import wall_ms
 from services.worker.compute import ComputeFailed, ComputePool
 
 ENVELOPE_DEPTH = 5
 """Of an answer around the values in it."""
+OUTPUTS_DEPTH = 2
+"""Of an event around a port's items: the event and its outputs."""
 AHEAD_SECONDS = 0.02
 """So long the results of a chain are held back for the next one."""
 
@@ -114,7 +120,8 @@ class Computing:
         if job is None:
             return None
         try:
-            return ConcludeCompute(node=node_id, run=run, result=await self._pool.run(document, job))
+            output = await _read(await self._pool.run(document, job))
+            return ConcludeCompute(node=node_id, run=run, result=output)
         except ComputeFailed as error:
             return _failed(node_id, run, error.code, str(error))
 
@@ -136,6 +143,19 @@ class Computing:
             return failed_answer("sandbox_failed", f"{type(error).__name__}: {error}")
         finally:
             metrics.SANDBOX_SECONDS.labels(call.language).observe(asyncio.get_running_loop().time() - started)
+
+
+async def _read(result: Result) -> Output:
+    """The output of a heavy run. Between two parts of it others get their turn."""
+    output, parts = outline(result)
+    deep = False
+    for port, part in parts:
+        output.ports[port] += items_in(part)
+        deep = deep or too_deep(part, MAX_RECORD_DEPTH - OUTPUTS_DEPTH)
+        await asyncio.sleep(0)
+    if not deep and sum(len(part) for _, part in parts) > SPILL_OVER:
+        output.ports = Encoded(output.ports, joined(parts))
+    return output
 
 
 def _failed(node: str, run: int, code: str, message: str) -> ConcludeCompute:

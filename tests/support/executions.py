@@ -23,6 +23,7 @@ from domain.execution.commands import (
     Resume,
     StartExecution,
 )
+from domain.execution.compute import computed
 from domain.execution.decider import compute_job, compute_run, decide, fold, restore, script_call, snapshot
 from domain.execution.events import (
     TERMINAL,
@@ -201,7 +202,7 @@ class Run:
                 return self.do(ConcludeCompute(node=request.node, run=request.run, result=None, error=why))
         job = compute_job(self.state, request.node, request.run, self.graph, links=self.links, foreign=foreign)
         assert job is not None, "nothing to compute"
-        result = compute_run(self.document, job)
+        result = computed(compute_run(self.document, job))
         return self.do(ConcludeCompute(node=request.node, run=request.run, result=result))
 
     def restart(self) -> "Run":

@@ -19,6 +19,7 @@ from domain.execution.commands import (
     PassTime,
     Resume,
 )
+from domain.execution.compute import computed
 from domain.execution.decider import compute_job, compute_run
 from domain.execution.events import TERMINAL, AttemptConcluded, ExecutionCancelled
 from tests.support.executions import Run, failed, node, ok, workflow
@@ -69,8 +70,8 @@ def cancel_and_computed() -> Race:
     request = next(effect for effect in run.open if isinstance(effect, Compute))
     job = compute_job(run.state, request.node, request.run, run.graph)
     assert job is not None
-    computed = ConcludeCompute(node="big", run=0, result=compute_run(run.document, job))
-    return run, [(0, CancelExecution()), (0, computed), (0, Resume())]
+    conclusion = ConcludeCompute(node="big", run=0, result=computed(compute_run(run.document, job)))
+    return run, [(0, CancelExecution()), (0, conclusion), (0, Resume())]
 
 
 def resumption_and_time_out() -> Race:
