@@ -55,6 +55,7 @@ AGED_TABLES: Final = {
     "schedule_firings": ("at", "true"),
     "webhook_deliveries": ("received_at", "x.status <> 'held'"),
     "event_deliveries": ("created_at", "x.ended_at IS NOT NULL"),
+    "event_redeliveries": ("at", "true"),
 }
 """Rows of other tables that go with the executions of their time: the column that says when, and which may go."""
 

@@ -80,11 +80,12 @@ class Redelivery(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Redeliver(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Deliver these again, a few at a time. `redelivery_id`: works once."""
+    """Deliver these again, a few at a time. `redelivery_id`: works once. `fingerprint`: hash of what was asked."""
 
     redelivery_id: str
     deliveries: list[Redelivery]
     at: int
+    fingerprint: str = ""
 
 
 class NoteDeliveryEnded(msgspec.Struct, frozen=True, omit_defaults=True):

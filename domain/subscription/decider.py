@@ -4,7 +4,7 @@ At most MOST_OPEN of its deliveries are made side by side; the others wait in it
 Taken once is an event, however often it is sent: by its place in its source, whose order it comes in.
 
 Outcome codes: subscription_not_found, subscription_deleted, invalid_subscription, idempotency_mismatch, wrong_stream,
-subscription_busy.
+subscription_busy, subscription_disabled.
 """
 
 from collections.abc import Sequence
@@ -222,6 +222,8 @@ def _redeliver(command: Redeliver, course: _Course) -> Decision:
     state = course.state
     if command.redelivery_id in state.asked:
         return _refused(state, DUPLICATE)
+    if state.status == "disabled":  # what waits for somebody to resume it might wait for ever
+        return _refused(state, rejected("subscription_disabled", "the subscription is disabled: resume it first"))
     for each in command.deliveries:
         if each.delivery_id in state.waiting or each.delivery_id in state.open:
             continue
@@ -229,7 +231,8 @@ def _redeliver(command: Redeliver, course: _Course) -> Decision:
             if not course.events:
                 return _refused(state, rejected("subscription_busy", f"{MOST_WAITING} deliveries wait: try later"))
             break
-        course.emit(DeliveryRequeued(each.delivery_id, each.notice, command.redelivery_id, command.at))
+        name, at, fingerprint = command.redelivery_id, command.at, command.fingerprint
+        course.emit(DeliveryRequeued(each.delivery_id, each.notice, name, at, fingerprint))
     course.begin(command.at)
     return course.decision()
 
@@ -284,6 +287,7 @@ def _judge(command: NoteDeliveryEnded, course: _Course) -> None:
             since=state.failing_since,
             code=command.code,
             message=command.message,
+            ends_waiting=True,
         )
     )
 

@@ -31,7 +31,8 @@ class SubscriptionResumed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SubscriptionDisabled(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Its deliveries failed one after the other (`failures` of them since `since`), or its address is gone for good."""
+    """Its deliveries failed one after the other (`failures` of them since `since`), or its address is gone for good.
+    `ends_waiting`: what waited has failed with it."""
 
     name: str
     channel: str
@@ -41,10 +42,11 @@ class SubscriptionDisabled(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int
     code: str = ""
     message: str = ""
+    ends_waiting: bool = False
 
 
 class SubscriptionDeleted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What waited is not delivered any more."""
+    """What waited has failed with it."""
 
     at: int
 
@@ -68,6 +70,7 @@ class DeliveryRequeued(msgspec.Struct, frozen=True, omit_defaults=True):
     notice: Notice
     redelivery_id: str
     at: int
+    fingerprint: str = ""
 
 
 class DeliveryStarted(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -84,8 +84,10 @@ def evolve(state: Subscription | None, event: SubscriptionEvent) -> Subscription
             state.status = "paused"
         case SubscriptionResumed():
             state.status, state.failures, state.failing_since = "active", 0, 0
-        case SubscriptionDisabled():
+        case SubscriptionDisabled(ends_waiting=ends_waiting):
             state.status = "disabled"
+            if ends_waiting:
+                state.waiting = {}
         case SubscriptionDeleted():
             state.status = "deleted"
             state.waiting, state.seen, state.asked = {}, {}, []

@@ -19,9 +19,14 @@ from domain.subscription.events import (
     SubscriptionResumed,
 )
 from projections.facts import Commit, text
-from projections.operations import Insert, Operation, Table, Update, Values
+from projections.operations import Insert, Operation, Table, Update, UpdateWhere, Upsert, Values
 
-VERSION = 2
+VERSION = 3
+ENDED_WITH = {
+    "disabled": "the subscription was disabled before it was sent",
+    "deleted": "the subscription was deleted before it was sent",
+}
+"""Why what waited has failed, by what became of its subscription; the code is `subscription_…`."""
 
 SUBSCRIPTIONS = Table(
     name="event_subscriptions",
@@ -66,7 +71,13 @@ DELIVERIES = Table(
         "ended_at": "time",
     },
 )
-TABLES = (SUBSCRIPTIONS, DELIVERIES)
+REDELIVERIES = Table(
+    name="event_redeliveries",
+    key=("id", "delivery_id"),
+    columns={"id": "uuid", "delivery_id": "uuid", "workspace_id": "uuid", "fingerprint": "text", "at": "time"},
+)
+"""What a request had delivered again: the same Idempotency-Key asks for the same."""
+TABLES = (SUBSCRIPTIONS, DELIVERIES, REDELIVERIES)
 
 
 def project(commit: Commit) -> list[Operation]:
@@ -145,12 +156,20 @@ def _delivery(commit: Commit, event: SubscriptionEvent) -> list[Operation]:
                 "queued_at": event.at,
             }
             return [Insert("event_deliveries", (event.delivery_id,), values)]
+        case SubscriptionDisabled(at=at, ends_waiting=True):
+            return _with_subscription(commit.id, "disabled", at)
+        case SubscriptionDeleted(at=at):
+            return _with_subscription(commit.id, "deleted", at)
         case DeliveryRequeued(delivery_id=delivery, at=at):
+            asked: Values = {"workspace_id": commit.workspace, "fingerprint": text(event.fingerprint), "at": at}
             again: Values = {
                 "status": "waiting", "queued_at": at, "execution_id": None, "code": None, "message": None,
                 "response_status": None, "started_at": None, "ended_at": None,
             }  # fmt: skip
-            return [Update("event_deliveries", (delivery,), again)]
+            return [
+                Update("event_deliveries", (delivery,), again),
+                Upsert("event_redeliveries", (event.redelivery_id, delivery), asked),
+            ]
         case DeliveryStarted(delivery_id=delivery, execution_id=execution, at=at):
             begun: Values = {"status": "sending", "execution_id": execution, "started_at": at}
             return [Update("event_deliveries", (delivery,), begun)]
@@ -166,6 +185,20 @@ def _delivery(commit: Commit, event: SubscriptionEvent) -> list[Operation]:
         case DeliveryDropped(delivery_id=delivery, code=code):
             return [Update("event_deliveries", (delivery,), {"status": "put_aside", "code": text(code)})]
     return []
+
+
+def _with_subscription(subscription: str, became: str, at: int) -> list[Operation]:
+    """What has not begun has failed."""
+    ended: Values = {
+        "status": "failed",
+        "code": f"subscription_{became}",
+        "message": ENDED_WITH[became],
+        "ended_at": at,
+    }
+    return [
+        UpdateWhere("event_deliveries", {"subscription_id": subscription, "status": status}, ended)
+        for status in ("waiting", "put_aside")
+    ]
 
 
 def _json(notice: Notice) -> str:

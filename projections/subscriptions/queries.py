@@ -166,6 +166,16 @@ async def list_undelivered(
     return [_delivery(row) for row in rows]
 
 
+async def list_redelivered(
+    connection: Connection, workspace: str, redeliveries: Sequence[str]
+) -> list[tuple[str, str]]:
+    """(delivery id, fingerprint of what was asked) of what these redeliveries took."""
+    rows = await connection.fetch(
+        _SQL["list_redelivered"], [as_uuid(each) for each in redeliveries], as_uuid(workspace)
+    )
+    return [(row["delivery_id"], row["fingerprint"]) for row in rows]
+
+
 async def attempts_of(connection: Connection, workspace: str, executions: Sequence[str]) -> dict[str, Attempts]:
     """By execution id; those that the read model does not have (yet, or any more) are left out."""
     rows = await connection.fetch(_SQL["attempts_of"], [as_uuid(each) for each in executions], as_uuid(workspace))

@@ -64,3 +64,6 @@ FROM executions e
 LEFT JOIN node_executions n ON n.execution_id = e.id AND n.queued_at = e.queued_at AND n.node_id = 'deliver'
 WHERE e.id = ANY($1::uuid[]) AND e.workspace_id = $2
 GROUP BY e.id;
+
+-- name: list_redelivered
+SELECT delivery_id::text, fingerprint FROM event_redeliveries WHERE id = ANY($1::uuid[]) AND workspace_id = $2;

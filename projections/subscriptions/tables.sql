@@ -40,3 +40,13 @@ CREATE TABLE event_deliveries (
 CREATE INDEX event_deliveries_not_begun ON event_deliveries (subscription_id, status, created_at, id)
     WHERE status IN ('waiting', 'put_aside');
 CREATE INDEX event_deliveries_by_subscription ON event_deliveries (subscription_id, created_at DESC, id DESC);
+
+CREATE TABLE event_redeliveries (
+    id uuid NOT NULL,
+    delivery_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    fingerprint text NOT NULL,
+    at timestamptz NOT NULL,
+    PRIMARY KEY (id, delivery_id)
+);
+CREATE INDEX event_redeliveries_by_time ON event_redeliveries (workspace_id, at);

@@ -16,6 +16,7 @@ _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
     "schedule_firings": ("at", lambda _: True),
     "webhook_deliveries": ("received_at", lambda row: row["status"] != "held"),
     "event_deliveries": ("created_at", lambda row: row["ended_at"] is not None),
+    "event_redeliveries": ("at", lambda _: True),
 }
 _NEVER = -1
 

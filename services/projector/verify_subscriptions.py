@@ -13,6 +13,8 @@ COLUMNS: dict[str, tuple[int, dict[str, str]]] = {
                              "notice": "json", "test": "", "status": "", "execution_id": "uuid", "code": "",
                              "message": "", "response_status": "", "created_at": "time", "queued_at": "time",
                              "started_at": "time", "ended_at": "time"}),
+    "event_redeliveries": (2, {"id": "uuid", "delivery_id": "uuid", "workspace_id": "uuid", "fingerprint": "",
+                               "at": "time"}),
 }  # fmt: skip
 
 Tables = dict[str, dict[tuple[Any, ...], Row]]
@@ -35,7 +37,7 @@ def fold_subscription(tables: Tables, commit: Row, key: str, version: int, event
         return False
     row["stream_version"] = version
     if kind.startswith("delivery_"):
-        return _delivery(tables["event_deliveries"], row, commit, key, kind, data)
+        return _delivery(tables, row, commit, key, kind, data)
     row["updated_at"] = data["at"]
     if kind == "changed":
         row.update(_defined(data["definition"]))
@@ -46,9 +48,19 @@ def fold_subscription(tables: Tables, commit: Row, key: str, version: int, event
     elif kind == "disabled":
         said = data.get("message") or data["reason"]
         row.update(status="disabled", reason=shown(said), disabled_at=data["at"])
+        if data.get("ends_waiting"):
+            _end_waiting(tables["event_deliveries"], key, kind, data["at"])
     elif kind == "deleted":
         row.update(status="deleted", reason="")
+        _end_waiting(tables["event_deliveries"], key, kind, data["at"])
     return True
+
+
+def _end_waiting(rows: dict[tuple[Any, ...], Row], key: str, became: str, at: int) -> None:
+    for row in rows.values():
+        if row["subscription_id"] == key and row["status"] in ("waiting", "put_aside"):
+            message = f"the subscription was {became} before it was sent"
+            row.update(status="failed", code=f"subscription_{became}", message=message, ended_at=at)
 
 
 def _defined(definition: Row) -> Row:
@@ -59,7 +71,8 @@ def _defined(definition: Row) -> Row:
     }
 
 
-def _delivery(rows: dict[tuple[Any, ...], Row], owner: Row, commit: Row, key: str, kind: str, data: Row) -> bool:
+def _delivery(tables: Tables, owner: Row, commit: Row, key: str, kind: str, data: Row) -> bool:
+    rows = tables["event_deliveries"]
     at, name = data["at"], (data["delivery_id"],)
     if kind == "delivery_queued":
         rows[name] = {
@@ -77,6 +90,9 @@ def _delivery(rows: dict[tuple[Any, ...], Row], owner: Row, commit: Row, key: st
             status="waiting", queued_at=at, execution_id=None, code=None, message=None, response_status=None,
             started_at=None, ended_at=None,
         )  # fmt: skip
+        tables["event_redeliveries"][data["redelivery_id"], *name] = {
+            "workspace_id": commit["workspace"], "fingerprint": shown(data.get("fingerprint", "")), "at": at,
+        }  # fmt: skip
     elif kind == "delivery_started":
         row.update(status="sending", execution_id=data["execution_id"], started_at=at)
     elif kind == "delivery_dropped":

@@ -226,13 +226,13 @@ EVENTS: list[Any] = [
     ue.SubscriptionResumed(at=AT),
     ue.SubscriptionDisabled(
         name="Orders that failed", channel="webhook", at=AT, reason="failures", failures=10, since=AT - 600_000,
-        code="http_status", message="the server answered 503: no body",
+        code="http_status", message="the server answered 503: no body", ends_waiting=True,
     ),
     ue.SubscriptionDeleted(at=AT),
     ue.DeliveryQueued(
         delivery_id=TOLD, notice=NOTICE, at=AT, source="linkflow.executions/3", offset=7, place=2, test=True
     ),
-    ue.DeliveryRequeued(delivery_id=TOLD, notice=NOTICE, redelivery_id=KEY, at=AT),
+    ue.DeliveryRequeued(delivery_id=TOLD, notice=NOTICE, redelivery_id=KEY, at=AT, fingerprint="f0"),
     ue.DeliveryStarted(delivery_id=TOLD, execution_id=EXECUTION, at=AT),
     ue.DeliveryEnded(
         delivery_id=TOLD, execution_id=EXECUTION, status="failed", at=AT, code="http_status",
@@ -322,7 +322,7 @@ COMMANDS: list[Any] = [
         source="linkflow.executions/3", notices=[uc.PlacedNotice(offset=7, place=2, notice=NOTICE)], at=AT
     ),
     uc.SendTest(delivery_id=TOLD, at=AT),
-    uc.Redeliver(redelivery_id=KEY, deliveries=[uc.Redelivery(delivery_id=TOLD, notice=NOTICE)], at=AT),
+    uc.Redeliver(redelivery_id=KEY, deliveries=[uc.Redelivery(delivery_id=TOLD, notice=NOTICE)], at=AT, fingerprint="f0"),
     uc.NoteDeliveryEnded(
         execution_id=EXECUTION, delivery_id=TOLD, status="failed", at=AT, code="http_status",
         message="the server answered 503: no body", response_status=503,

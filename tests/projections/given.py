@@ -212,13 +212,22 @@ class World:
         failed = DeliveryEnded(first, some_id("run 1"), "failed", T0 + 6, "http_status", "no\0", 503, 1, T0 + 6)
         self.commit(stream, [failed, DeliveryDropped(second, T0 + 6, "too_many_waiting")])
         self.commit(stream, [SubscriptionDisabled("Mail", "email", T0 + 7, "failures", 1, T0 + 6, "c", "m")])
-        self.commit(stream, [SubscriptionResumed(T0 + 8), DeliveryRequeued(first, notice, some_id("again"), T0 + 8)])
+        self.commit(
+            stream, [SubscriptionResumed(T0 + 8), DeliveryRequeued(first, notice, some_id("again"), T0 + 8, "f")]
+        )
         self.commit(stream, [DeliveryStarted(first, some_id("run 2"), T0 + 9)])
         self.commit(stream, [DeliveryEnded(first, some_id("run 2"), "delivered", T0 + 10, response_status=200)])
         self.commit(stream, [DeliveryQueued(third, notice, T0 + 11, test=True)])
         gone = f"subscription-{self.subscribe('gone', 'workflow.archived')}"
+        self.commit(gone, [DeliveryQueued(some_id("of gone 1"), notice, T0 + 1)])
         self.commit(gone, [SubscriptionDisabled("Gone", "webhook", T0 + 1, "gone", 1, T0 + 1)])
+        self.commit(gone, [DeliveryQueued(some_id("of gone 2"), notice, T0 + 2)])
+        self.commit(gone, [DeliveryDropped(some_id("of gone 2"), T0 + 2, "too_many_waiting")])
         self.commit(gone, [SubscriptionDeleted(T0 + 2)])
+        tired = f"subscription-{self.subscribe('tired', 'workflow.archived')}"
+        self.commit(tired, [DeliveryQueued(some_id("of tired"), notice, T0 + 1)])
+        disabled = SubscriptionDisabled("Tired", "webhook", T0 + 2, "failures", 9, T0, ends_waiting=True)
+        self.commit(tired, [disabled])
 
     def keep_deliveries(self) -> None:
         """All that an inbox can say; one that was refused comes again and is taken."""

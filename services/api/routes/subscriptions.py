@@ -169,10 +169,11 @@ def _add_state(router: APIRouter, parts: Parts) -> None:
         "/{subscription_id}/test", status_code=202, response_model=models.Delivery, summary="Deliver a test event"
     )
     async def test(request: Request, subscription_id: SubscriptionId, principal: Asker) -> Response:
-        room = f"subscription-test:{subscription_id}"
-        identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, b"")
         row = await _row(parts, principal, subscription_id)
-        await _configure(parts, principal, row.id, SendTest(identity.id, now_ms()))
+        room = f"subscription-test:{row.id}"
+        identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, b"")
+        if not identity.keyed or await _delivery_row(parts, principal, row.id, identity.id) is None:
+            await _configure(parts, principal, row.id, SendTest(identity.id, now_ms()))
         return await _delivery_answer(parts, principal, await _delivery(parts, principal, row.id, identity.id), 202)
 
     @router.post(
@@ -232,10 +233,12 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
     async def redeliver(
         request: Request, subscription_id: SubscriptionId, delivery_id: DeliveryId, principal: Asker
     ) -> Response:
-        room = f"redelivery:{delivery_id}"
-        identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, b"")
         subscription_id = (await _row(parts, principal, subscription_id)).id
         row = await _delivery(parts, principal, subscription_id, delivery_id)
+        room = f"redelivery:{row.id}"
+        identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, b"")
+        if identity.keyed and await _redelivered(parts, principal, [identity.id]):
+            return await _delivery_answer(parts, principal, row, 202)
         if row.status in {"waiting", "put_aside", "sending"}:
             raise Problem(409, "delivery_under_way", "It is being delivered; wait until that has ended.")
         command = Redeliver(identity.id, [Redelivery(row.id, notice_of(row))], now_ms())
@@ -252,19 +255,26 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
     )
     async def redeliver_all(request: Request, subscription_id: SubscriptionId, principal: Asker) -> Response:
         body = await read_body(request.receive, request.scope["headers"])
-        room = f"redelivery:{subscription_id}"
-        identity = identify(room, principal.workspace_id, request.scope["headers"], request.url.path, body)
         asked = decode_body(body, RedeliverBody)
         subscription_id = (await _row(parts, principal, subscription_id)).id
+        room, route = f"redelivery:{subscription_id}", f"{subscription_id}/redeliver"
+        identity = identify(room, principal.workspace_id, request.scope["headers"], route, body)
+        # Asked before the list: what another request with this key has had delivered meanwhile is in the list's way.
+        names = [str(uuid5(UUID(identity.id), str(number))) for number in range(asked.limit)]
+        done = await _redelivered(parts, principal, names) if identity.keyed else []
         since, until = as_utc(asked.since), as_utc(asked.until)
         rows = await queries.list_undelivered(
             parts.reads.pool, principal.workspace_id, subscription_id, since, until, limit=asked.limit + 1
         )
-        for number, part in enumerate(in_parts(rows[: asked.limit], lambda row: len(row.notice), NOTICE_BYTES)):
-            name = str(uuid5(UUID(identity.id), str(number)))
-            command = Redeliver(name, [Redelivery(row.id, notice_of(row)) for row in part], now_ms())
+        if done:
+            check_fingerprint(done[0][1], identity)
+            return json_answer(msgspec.json.encode({"redelivered": len(done), "more": bool(rows)}), 202)
+        taken = rows[: asked.limit]
+        for name, part in zip(names, in_parts(taken, lambda row: len(row.notice), NOTICE_BYTES), strict=False):
+            again = [Redelivery(row.id, notice_of(row)) for row in part]
+            command = Redeliver(name, again, now_ms(), identity.fingerprint)
             await _configure(parts, principal, subscription_id, command)
-        answer = {"redelivered": len(rows[: asked.limit]), "more": len(rows) > asked.limit}
+        answer = {"redelivered": len(taken), "more": len(rows) > asked.limit}
         return json_answer(msgspec.json.encode(answer), 202)
 
 
@@ -385,8 +395,19 @@ async def _row(parts: Parts, principal: Principal, subscription_id: str) -> Subs
     return row
 
 
+async def _redelivered(parts: Parts, principal: Principal, redeliveries: list[str]) -> list[tuple[str, str]]:
+    """What these have had delivered: subscriptions forget, and the rows keep an Idempotency-Key's word."""
+    return await queries.list_redelivered(parts.reads.pool, principal.workspace_id, redeliveries)
+
+
+async def _delivery_row(
+    parts: Parts, principal: Principal, subscription_id: str, delivery_id: str
+) -> DeliveryRow | None:
+    return await queries.get_delivery(parts.reads.pool, principal.workspace_id, subscription_id, delivery_id)
+
+
 async def _delivery(parts: Parts, principal: Principal, subscription_id: str, delivery_id: str) -> DeliveryRow:
-    row = await queries.get_delivery(parts.reads.pool, principal.workspace_id, subscription_id, delivery_id)
+    row = await _delivery_row(parts, principal, subscription_id, delivery_id)
     if row is None:
         raise not_found("delivery of this subscription")
     return row

@@ -152,6 +152,34 @@ def test_it_is_disabled_after_so_many_failures_over_so_long() -> None:
     assert (slow.state.status, slow.state.failures) == ("active", 0)
 
 
+def test_what_waits_fails_with_a_subscription_that_is_disabled() -> None:
+    subscription = Given(definition(disable_failures=1, disable_minutes=0))
+    open_now = starts(subscription.tell(*(placed(n) for n in range(MOST_OPEN + 3))))
+    assert subscription.state is not None
+    waiting = dict(subscription.state.waiting)
+    assert len(waiting) == 3
+    ended = subscription.end(open_now[0], "failed")
+    (disabled,) = (event for event in ended.events if isinstance(event, SubscriptionDisabled))
+    assert (disabled.ends_waiting, starts(ended)) == (True, [])
+    assert subscription.state.waiting == {}
+    again = Redeliver("r1", [Redelivery(name, each.notice) for name, each in waiting.items()], 5_000)
+    assert subscription.do(again).outcome.code == "subscription_disabled"
+    subscription.end(open_now[1], "completed")  # what was under way ends
+    assert not starts(subscription.do(ResumeSubscription(5_000)))
+    assert len(starts(subscription.do(again))) == 2
+
+
+def test_a_history_in_which_what_waited_was_kept_is_read_as_it_was() -> None:
+    subscription = Given(definition(disable_failures=1, disable_minutes=0))
+    open_now = starts(subscription.tell(*(placed(n) for n in range(MOST_OPEN + 1))))
+    assert subscription.state is not None
+    old = SubscriptionDisabled("Failures", "webhook", 3_000, "failures", 1, 3_000)
+    assert not old.ends_waiting
+    subscription.state = decider.evolve(subscription.state, old)
+    subscription.end(open_now[0], "completed")
+    assert len(starts(subscription.do(ResumeSubscription(5_000)))) == 1
+
+
 def test_a_success_ends_the_row_of_failures() -> None:
     subscription = Given(definition(disable_failures=3, disable_minutes=0))
     failures(subscription, 2, 0, 1)

@@ -1,15 +1,22 @@
 """Subscriptions over HTTP: made once, their secret shown once, refused with fields, out of others' reach."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 from uuid import uuid4
 
 import pytest
 
 from domain.credential.signature import key_of
+from domain.subscription.commands import NoteDeliveryEnded, Notice, PlacedNotice, TellEvents
+from domain.subscription.decider import MOST_OPEN
 from infra.log.port import Topic
+from services.api.commands import now_ms
+from services.api.configuration import decide
+from services.api.principal import Principal
 from services.api.routes import subscription_examples as examples
 from services.api.routes import subscriptions
 from services.api.routes.examples import DOCUMENT
+from services.projector.verify import verify
 from tests.services.api.conftest import Api
 from tests.support.client import ApiError
 
@@ -139,6 +146,102 @@ async def test_a_test_is_sent_once_for_a_key_and_is_not_made_again_while_it_is_u
     nothing = await api.client.ask("POST", f"{path}/redeliver", json=examples.REDELIVERY)
     assert nothing == {"redelivered": 0, "more": False}
     assert (await refusal(api, "GET", f"{path}/deliveries/{uuid4()}"))[0] == 404
+
+
+async def end(api: Api, subscription: str, delivery: dict[str, Any], status: Literal["completed", "failed"]) -> None:
+    """As its execution says it to its subscription."""
+    principal = Principal(api.workspace, "test")
+    ended = NoteDeliveryEnded(delivery["execution_id"], delivery["id"], status, now_ms(), "http_status", "no")
+    _, position = await decide(api.parts, principal, Topic.COMMANDS, f"subscription-{subscription}", ended)
+    await api.parts.positions.require(position)
+
+
+async def tell(api: Api, subscription: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
+    """Deliveries of so many events, newest first."""
+    notices = [
+        PlacedNotice(number, 0, Notice(str(uuid4()), "execution.failed", now_ms(), api.workspace, {}))
+        for number in numbers
+    ]
+    command, principal = TellEvents("test", notices, now_ms()), Principal(api.workspace, "test")
+    _, position = await decide(api.parts, principal, Topic.COMMANDS, f"subscription-{subscription}", command)
+    await api.parts.positions.require(position)
+    page = await api.client.ask("GET", f"{PATH}/{subscription}/deliveries", params={"limit": "200"})
+    items: list[dict[str, Any]] = page["items"]
+    return items
+
+
+async def test_an_idempotency_key_holds_after_many_others(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subscription remembers the last of them; the rows remember all of a day."""
+    monkeypatch.setattr("domain.subscription.state.KEPT_ASKED", 1)
+    made = await make(api)
+    path, key = f"{PATH}/{made['id']}", {"Idempotency-Key": "try"}
+    tested = await api.client.ask("POST", f"{path}/test", headers=key)
+    await end(api, made["id"], tested, "failed")
+    for _ in range(2):
+        await api.client.ask("POST", f"{path}/test")
+    again = await api.client.ask("POST", f"{path}/test", headers=key)
+    assert (again["id"], again["status"]) == (tested["id"], "failed")
+
+    first = [each for each in await tell(api, made["id"], range(2)) if not each["test"]]
+    for each in first:
+        await end(api, made["id"], each, "failed")
+    redelivered = await api.client.ask("POST", f"{path}/deliveries/{first[0]['id']}/redeliver", headers=key)
+    # Under way it has the same answer, and is no conflict.
+    repeated = await api.client.ask("POST", f"{path}/deliveries/{first[0]['id']}/redeliver", headers=key)
+    assert (repeated["status"], repeated["execution_id"]) == ("sending", redelivered["execution_id"])
+    await end(api, made["id"], redelivered, "failed")
+    await api.client.ask("POST", f"{path}/deliveries/{first[1]['id']}/redeliver")
+    after = await api.client.ask("POST", f"{path}/deliveries/{first[0]['id'].upper()}/redeliver", headers=key)
+    assert (after["status"], after["execution_id"]) == ("failed", redelivered["execution_id"])
+
+
+async def test_redelivering_all_happens_once_for_a_key(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.subscription.state.KEPT_ASKED", 1)
+    made = await make(api)
+    path, key = f"{PATH}/{made['id']}", {"Idempotency-Key": "all"}
+    for each in await tell(api, made["id"], range(3)):
+        await end(api, made["id"], each, "failed")
+    body = {"since": "2020-01-01T00:00:00Z", "limit": 2}
+    answer = await api.client.ask("POST", f"{path}/redeliver", json=body, headers=key)
+    assert answer == {"redelivered": 2, "more": True}
+    page = await api.client.ask("GET", f"{path}/deliveries")
+    for each in page["items"]:
+        if each["status"] == "sending":
+            await end(api, made["id"], each, "failed")
+    await api.client.ask("POST", f"{path}/test")
+    assert await api.client.ask("POST", f"{path}/redeliver", json=body, headers=key) == answer
+    page = await api.client.ask("GET", f"{path}/deliveries", params={"status": "failed"})
+    assert len(page["items"]) == 3, "one was delivered again by a request that was made before"
+    other = {**body, "limit": 1}
+    assert (await refusal(api, "POST", f"{path}/redeliver", json=other, headers=key))[:2] == (
+        422,
+        "idempotency_mismatch",
+    )
+
+
+async def test_what_waits_ends_with_its_subscription_and_says_why(api: Api) -> None:
+    made = await make(api, disable_after={"failures": 1, "minutes": 0})
+    deliveries = await tell(api, made["id"], range(MOST_OPEN + 2))
+    waiting = [each["id"] for each in deliveries if each["status"] == "waiting"]
+    assert len(waiting) == 2
+    await end(api, made["id"], next(each for each in deliveries if each["status"] == "sending"), "failed")
+    path = f"{PATH}/{made['id']}"
+    for name in waiting:
+        shown = await api.client.ask("GET", f"{path}/deliveries/{name}")
+        assert (shown["status"], shown["error"]["code"]) == ("failed", "subscription_disabled")
+        assert shown["ended_at"] is not None
+        assert shown["duration_ms"] is None
+        assert (await refusal(api, "POST", f"{path}/deliveries/{name}/redeliver"))[:2] == (409, "subscription_disabled")
+    await api.client.ask("POST", f"{path}/resume")
+    answer = await api.client.ask("POST", f"{path}/redeliver", json={"since": "2020-01-01T00:00:00Z"})
+    assert answer == {"redelivered": 3, "more": False}
+    report = await verify(api.log, api.parts.reads.pool)
+    assert report.ok, report.differences
+    await api.client.send("DELETE", path)
+    rows = await api.parts.reads.pool.fetch("SELECT status, code, ended_at FROM read.event_deliveries")
+    assert {(row["status"], row["code"]) for row in rows} == {("sending", None), ("failed", "subscription_deleted")}
+    report = await verify(api.log, api.parts.reads.pool)
+    assert report.ok, report.differences
 
 
 async def test_subscriptions_of_others_are_not_there(api: Api) -> None:
