@@ -5,7 +5,7 @@ version take the long way through the registry and its upcasters.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -527,6 +527,15 @@ def _blobs_of(record: CommitRecord) -> list[str]:
 def _decode_long(event: EventRecord) -> Any:
     lifted = decode_event_bare(event)
     return _LONG_WAY[event.type](_encode(lifted))
+
+
+CLOCKS_DIFFER_MS: Final = 3_600_000
+
+
+def happened_at(commit: Commit, at: int) -> int:
+    """When an event was decided: by its worker's clock, to the millisecond, unless that is more than an hour off the
+    log's time `at`. Retention must not take an execution for old because a host's clock was wrong."""
+    return commit.time if abs(commit.time - at) <= CLOCKS_DIFFER_MS else at
 
 
 def payload(raw: msgspec.Raw, field: str, blobs: dict[str, str]) -> str | None:

@@ -53,7 +53,7 @@ FADED_COLUMNS: Final = {"executions": ("input", "output", "response"), "node_exe
 
 AGED_TABLES: Final = {
     "schedule_firings": ("at", "true"),
-    "webhook_deliveries": ("received_at", "x.status <> 'held'"),
+    "webhook_deliveries": ("updated_at", "x.status <> 'held'"),
     "event_deliveries": ("created_at", "x.ended_at IS NOT NULL"),
     "event_redeliveries": ("at", "true"),
 }
@@ -110,12 +110,18 @@ def begin_of_history(key: tuple[str, int], first_offset: int, cuts: dict[tuple[s
 
 def ended(row: str) -> str:
     """Condition: execution `row` (an alias) ended before its workspace's horizon."""
-    return f"{row}.completed_at < {_HORIZON.format(column='ended_before', row=row)}"
+    return _lies_before(row, "ended_before")
 
 
 def faded(row: str) -> str:
     """Condition: execution `row` ended before the horizon of the payloads."""
-    return f"{row}.completed_at < {_HORIZON.format(column='payloads_before', row=row)}"
+    return _lies_before(row, "payloads_before")
+
+
+def _lies_before(row: str, column: str) -> str:
+    """It was also asked for before the horizon: another clock, and the one that the tables are in order of."""
+    horizon = _HORIZON.format(column=column, row=row)
+    return f"{row}.completed_at < {horizon} AND {row}.queued_at < {horizon}"
 
 
 def fade(table: str) -> str:

@@ -66,6 +66,10 @@ TICKS = Counter("linkflow_ticks", "Ticks appended, all partitions together")
 EVENTS_TOLD = Counter("linkflow_events_told", "Events sent to subscriptions, once for each that wants one")
 TICK_AGE = Gauge("linkflow_tick_age_seconds", "Age of the latest tick seen by this process")
 TICK_SKEW = Gauge("linkflow_tick_skew_seconds", "Tick time minus wall time of the leader")
+CLOCKS_DIFFER = Gauge(
+    "linkflow_clocks_differ_seconds",
+    "By how much the clocks differ that retention asked; 0: it believes them",
+)
 JOB_SECONDS = Histogram(
     "linkflow_job_seconds",
     "Time of one run of a job of housekeeping",

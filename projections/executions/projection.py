@@ -14,12 +14,13 @@ from projections.facts import (
     ExecutionStarted,
     ExecutionTimedOut,
     ResponseGiven,
+    happened_at,
     payload,
     text,
 )
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 4
+VERSION = 5
 
 EXECUTIONS = Table(
     name="executions",
@@ -66,12 +67,12 @@ def project(commit: Commit) -> list[Operation]:
                 values = _queued(commit, event, blobs)
             case ExecutionStarted():
                 values["status"] = "running"
-                values["started_at"] = commit.time
+                values["started_at"] = happened_at(commit, event.started_at)
             case ExecutionCompleted():
-                values.update(status="completed", completed_at=commit.time)
+                values.update(status="completed", completed_at=happened_at(commit, event.at))
                 values["output"] = payload(event.output, "output", blobs)
             case _:
-                _change(values, event, blobs, commit.time)
+                _change(values, event, blobs, commit)
     if not values and commit.kind != "execution":
         return []
     values["stream_version"] = commit.version
@@ -110,7 +111,7 @@ def _delivery(commit: Commit, event: ExecutionQueued) -> str | None:
     return commit.id if event.trigger_type == "webhook" and commit.actor.startswith("webhook:") else None
 
 
-def _change(values: Values, event: Any, blobs: dict[str, str], time: int) -> None:
+def _change(values: Values, event: Any, blobs: dict[str, str], commit: Commit) -> None:
     match event:
         case ResponseGiven():
             values["response"] = _response(event, blobs)
@@ -121,11 +122,13 @@ def _change(values: Values, event: Any, blobs: dict[str, str], time: int) -> Non
         case ExecutionRecovered():
             values["recoveries"] = event.count
         case ExecutionFailed():
-            values.update(status="failed", completed_at=time, error=str(event.error, "utf-8"))
+            values.update(status="failed", error=str(event.error, "utf-8"))
+            values["completed_at"] = happened_at(commit, event.at)
         case ExecutionTimedOut():
-            values.update(status="timeout", completed_at=time, error=str(event.error, "utf-8"))
+            values.update(status="timeout", error=str(event.error, "utf-8"))
+            values["completed_at"] = happened_at(commit, event.at)
         case ExecutionCancelled():
-            values.update(status="cancelled", completed_at=time)
+            values.update(status="cancelled", completed_at=happened_at(commit, event.at))
 
 
 def _response(event: ResponseGiven, blobs: dict[str, str]) -> str:

@@ -71,6 +71,16 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command("trust-clocks")
+def trust_clocks(as_json: Json = False) -> None:
+    """Say that clocks that disagree are right: retention goes on by them, and what is old by them is gone for good."""
+    answer = request("POST", "/api/v1/admin/clocks/trust")
+    if as_json:
+        print_json(answer)
+    else:
+        console().print("the next run of retention believes the clocks: linkflow admin run retention", markup=False)
+
+
 @app.command("processes")
 def processes(as_json: Json = False) -> None:
     """List the processes that were heard of in the last hour."""

@@ -2,6 +2,7 @@
 
 from domain.schedule.timing import ByCron, ByInterval
 from services.housekeeping.blobs import delete_blobs
+from services.housekeeping.clocks import by_believed_time
 from services.housekeeping.jobs import Job
 from services.housekeeping.leftovers import clear_leftovers
 from services.housekeeping.letters import report_dead_letters
@@ -27,11 +28,23 @@ def all_jobs(at: str, zone: str) -> list[Job]:
             "Takes away what is older than its workspace keeps it.",
             daily(),
             7_200,
-            apply_retention,
+            by_believed_time(apply_retention),
             waits=True,
         ),
-        Job("blobs", "Deletes large values that nothing kept names.", daily(20), 3_600, delete_blobs, waits=True),
         Job(
-            "log", "Cuts commits of which nothing is kept, and answered inputs.", daily(40), 7_200, cut_log, waits=True
+            "blobs",
+            "Deletes large values that nothing kept names.",
+            daily(20),
+            3_600,
+            by_believed_time(delete_blobs),
+            waits=True,
+        ),
+        Job(
+            "log",
+            "Cuts commits of which nothing is kept, and answered inputs.",
+            daily(40),
+            7_200,
+            by_believed_time(cut_log),
+            waits=True,
         ),
     ]

@@ -149,7 +149,8 @@ class _Passed:
         """Pass the record. If something of its stream is kept, or it is too young for that to be retention's doing
         (rows that were lost otherwise are rebuilt from here), nothing is passed: the stream."""
         if commit is not None and commit.events:
-            over = commit.time < self._horizons.get(commit.workspace, 0)
+            # By the later of two clocks: the owner's, which stands in the commit, may be years back.
+            over = max(commit.time, record.appended_at) < self._horizons.get(commit.workspace, 0)
             if commit.stream in kept or not over:
                 return commit.stream
         if self._fence.accept(record.offset, record.headers) and commit is not None:

@@ -168,7 +168,7 @@ class ExecutionHistory:
 
     def _change(self, row: Row, key: str, kind: str, data: Row, blobs: Row, time: int) -> None:
         if kind == "execution.started":
-            row.update(status="running", started_at=time)
+            row.update(status="running", started_at=_moment(time, data["started_at"]))
         elif kind == "execution.parked":
             row["status"] = "waiting"
         elif kind == "execution.resumed":
@@ -180,7 +180,7 @@ class ExecutionHistory:
             row["recoveries"] = data["count"]
         elif kind in _ENDS:
             self.ended[key] = self.ended.get(key, 0) + 1
-            row.update(status=_ENDS[kind], completed_at=time)
+            row.update(status=_ENDS[kind], completed_at=_moment(time, data["at"]))
             if kind == "execution.completed":
                 row["output"] = _payload(data, "output", blobs)
             if "error" in data:
@@ -350,6 +350,11 @@ class AggregateHistory:
                 "node": shown(hook["node"]), "method": shown(hook["method"]), "respond": shown(hook["respond"]),
                 "active": True,
             }  # fmt: skip
+
+
+def _moment(wall: int, told: int) -> int:
+    """A worker's clock that is over an hour off does not count."""
+    return told if not -3_600_000 <= wall - told <= 3_600_000 else wall
 
 
 def _queued(commit: Row, data: Row, blobs: Row) -> Row:

@@ -14,7 +14,7 @@ FADED = {"executions": ("input", "output", "response"), "node_executions": ("out
 
 _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
     "schedule_firings": ("at", lambda _: True),
-    "webhook_deliveries": ("received_at", lambda row: row["status"] != "held"),
+    "webhook_deliveries": ("updated_at", lambda row: row["status"] != "held"),
     "event_deliveries": ("created_at", lambda row: row["ended_at"] is not None),
     "event_redeliveries": ("at", lambda _: True),
 }
@@ -61,7 +61,7 @@ class Expected:
         self._faded: set[tuple[Any, ...]] = set()
         self._kept_whole: set[str] = set()
         for key, row in executions.items():
-            ended = row["completed_at"]
+            ended = None if row["completed_at"] is None else max(row["completed_at"], key[0])
             if ended is not None and retention.is_over(row["workspace_id"], ended):
                 self._gone.add(key)
             if ended is not None and retention.is_faded(row["workspace_id"], ended):

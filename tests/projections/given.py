@@ -261,8 +261,8 @@ class World:
             start = msgspec.structs.replace(queued(T0), **fields)
             self.commit(f"execution-{some_id(name)}", [start], queued_at=T0, actor=actor)
 
-    def run_at_once(self, name: object, *, at: int = T0, nodes: int = 3) -> str:
-        """An execution that starts and ends in one commit."""
+    def run_at_once(self, name: object, *, at: int = T0, nodes: int = 3, wall: int | None = None) -> str:
+        """An execution that starts and ends in one commit. `at`: by ticks; `wall`: by the worker's clock."""
         execution = some_id(name)
         events: list[Any] = [queued(at), ExecutionStarted(started_at=at + 1)]
         events += [
@@ -270,7 +270,7 @@ class World:
             for i in range(nodes)
         ]
         events.append(ExecutionCompleted(output=[{"json": {"ok": True}}], at=at + 5))
-        self.commit(f"execution-{execution}", events, queued_at=at, time=at + 5)
+        self.commit(f"execution-{execution}", events, queued_at=at, time=(at if wall is None else wall) + 5)
         return execution
 
     def run_in_steps(self, name: object, *, at: int = T0, fails: bool = False) -> str:

@@ -93,12 +93,13 @@ def binaries() -> Path:
 class PostgresServer:
     """One server with its own data: start, stop, kill, start again with the same data and port.
 
-    `home`: an empty directory for it; by default a new temporary one.
+    `home`: an empty directory for it; by default a new temporary one. `environment`: what else it is started with.
     """
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = home or Path(tempfile.mkdtemp(prefix="lf-pg-"))
         self.port = free_port()
+        self.environment: dict[str, str] = {}
         self._bin = binaries()
         self._user = server_user()
         self._process: subprocess.Popen[bytes] | None = None
@@ -133,6 +134,7 @@ class PostgresServer:
                 extra_groups=None if self._user is None else [],
                 start_new_session=True,
                 cwd=self.home,
+                env={**os.environ, **self.environment},
             )
         deadline = time.monotonic() + 30
         while True:

@@ -1,19 +1,25 @@
-"""Old executions go from a running system, on both logs: by the log's time, which a test may put forward."""
+"""Old executions go from a running system, on both logs, as after a time in which it was off."""
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
+
+import asyncpg
+import pytest
 
 from infra.log import open_log
 from infra.log.port import Log, NewRecord, Topic
 from schemas.envelope import KIND_TICK, TickRecord, encode
 from services.housekeeping.catalogue import all_jobs
 from tests.support.cluster import Roles
+from tests.support.postgres import PostgresServer
 from tests.support.processes import eventually
 from tests.system.documents import Document
+from tests.torture.clocks import SteppedClock, faketime_library
 
 DAYS = 86_400_000
 ADMIN = "/api/v1/admin"
@@ -38,10 +44,34 @@ async def opened(cluster: Roles) -> AsyncIterator[Log]:
         await log.close()
 
 
-async def put_forward(cluster: Roles, days: int) -> None:
-    """A new leader goes on where the log says that time stands."""
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """One whose clock can be set."""
+    if faketime_library() is None:
+        pytest.skip("there is no libfaketime: the database's clock cannot be set")
+    made = PostgresServer()
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def clock(server: PostgresServer) -> SteppedClock:
+    """The server's; it runs."""
+    library = faketime_library()
+    assert library is not None
+    clock = SteppedClock(library, server.home / "clock")
+    server.environment = clock.environment
+    server.start()
+    return clock
+
+
+async def put_forward(cluster: Roles, clock: SteppedClock, days: int) -> None:
+    """The database's clock goes forward; so does the log's time: a new leader goes on where the log says it stands."""
     projector = cluster.processes["projector"]
     projector.kill()
+    await set_clock(cluster, clock, days)
     tick = TickRecord(time=time.time_ns() // 1_000_000 + days * DAYS, leader="test")
     async with opened(cluster) as log:
         writer = await log.writer()
@@ -52,7 +82,19 @@ async def put_forward(cluster: Roles, days: int) -> None:
     await cluster.ready()
 
 
-async def job(cluster: Roles, name: str) -> dict[str, Any]:
+async def set_clock(cluster: Roles, clock: SteppedClock, days: int) -> None:
+    clock.step(days * 86_400)
+    connection = await asyncpg.connect(cluster.database_url)
+
+    async def stepped() -> bool:
+        ahead = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())") - time.time_ns() // 10**9
+        return bool(abs(ahead - days * 86_400) < 60)
+
+    await eventually(stepped, lambda: "the database's clock does not follow", within=10)
+    await connection.close()
+
+
+async def job(cluster: Roles, name: str, result: str = "done") -> dict[str, Any]:
     """Ask for a run and wait for its end; its figures."""
     found: dict[str, Any] = {}
 
@@ -69,12 +111,14 @@ async def job(cluster: Roles, name: str) -> dict[str, Any]:
 
     await eventually(asked, lambda: f"there is no job {name}", within=40)
     await eventually(ended, lambda: str(found), within=60)
-    assert found["result"] == "done", str(found)
+    assert found["result"] == result, str(found)
     return dict(found["figures"])
 
 
-async def test_what_is_old_goes_and_everything_goes_on(roles: Callable[..., Roles], log: str) -> None:
-    async with roles(log) as cluster:
+async def test_what_is_old_goes_and_everything_goes_on(
+    tmp_path: Path, server: PostgresServer, clock: SteppedClock, log: str
+) -> None:
+    async with Roles(tmp_path, database_url=server.create_database(), log=log) as cluster:
         client = cluster.client
         large = {"id": "large", "type": "set", "parameters": {"fields": {"text": "{{ 'x'.repeat($json.size) }}"}}}
         flow, _ = await client.deploy(document(large))
@@ -96,11 +140,19 @@ async def test_what_is_old_goes_and_everything_goes_on(roles: Callable[..., Role
         await settled(cluster)
         assert (await cluster.verify()).executions == 33
 
-        await put_forward(cluster, 40)
+        await job(cluster, "retention")
+        await put_forward(cluster, clock, 40)
+        for name in ("retention", "blobs", "log"):
+            assert await job(cluster, name, "failed") == {}
+        assert len((await client.ask("GET", "/api/v1/executions"))["items"]) == 33
+        code, out, err = await cluster.cli("admin", "run", "retention")
+        assert (code, "clocks disagree" in out + err) == (1, True), out + err
+        code, out, err = await cluster.cli("admin", "trust-clocks")
+        assert code == 0, out + err
         taken = await job(cluster, "retention")
         cut = await job(cluster, "log")
         history = (await client.ask("GET", f"{ADMIN}/jobs/retention/runs"))["items"]
-        assert sum(run["figures"]["executions"] for run in history) == 32, taken
+        assert sum(run["figures"].get("executions", 0) for run in history) == 32, taken
         listed = (await client.ask("GET", "/api/v1/executions"))["items"]
         assert [(each["id"], each["status"]) for each in listed] == [(waiting, "waiting")]
         async with opened(cluster) as source:
@@ -108,6 +160,7 @@ async def test_what_is_old_goes_and_everything_goes_on(roles: Callable[..., Role
         assert sum(firsts) > 10, cut
         await cluster.verify()
 
+        await set_clock(cluster, clock, 0)  # what a host asks whose clock is so far behind the log's comes too late
         for name, process in cluster.processes.items():  # all come back behind the cut
             if name != "projector":
                 process.kill()
@@ -125,6 +178,12 @@ async def test_what_is_old_goes_and_everything_goes_on(roles: Callable[..., Role
         assert sum(each["queued"] for each in usage) == 38
         assert sum(each["completed"] for each in usage) == 37
         await _commands(cluster)
+        code, out, err = await cluster.cli(
+            "workspaces", "retention", "default", "--days", "60", "--payload-days", "5", "--json"
+        )
+        assert code == 0, out + err
+        kept = json.loads(out)
+        assert (kept["retention_days"], kept["payload_retention_days"]) == (60, 5)
 
 
 async def _commands(cluster: Roles) -> None:
@@ -143,8 +202,6 @@ async def _commands(cluster: Roles) -> None:
     assert {each["role"] for each in processes} == {"api", "worker", "projector", "scheduler"}
     assert all(each["state"] == "alive" for each in processes)
     assert sum(each["completed"] for each in await told("admin", "usage", "--from", "2020-01-01T00:00:00Z")) == 37
-    kept = await told("workspaces", "retention", "default", "--days", "60", "--payload-days", "5")
-    assert (kept["retention_days"], kept["payload_retention_days"]) == (60, 5)
 
 
 async def settled(cluster: Roles) -> None:

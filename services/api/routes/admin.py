@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from infra.postgres.heartbeats import Heartbeat, PostgresHeartbeats
 from infra.postgres.job_runs import JobRow, JobRun, JobRuns
+from infra.postgres.retention_clock import RetentionClock
 from services.api.executions_view import time_text
 from services.api.operator import require_operator
 from services.api.parts import Parts
@@ -50,6 +51,10 @@ class Jobs(BaseModel):
 
 class Runs(BaseModel):
     items: list[Run]
+
+
+class Trusted(BaseModel):
+    trusted_by: str
 
 
 class ProcessState(BaseModel):
@@ -96,6 +101,16 @@ def make_router(parts: Parts) -> APIRouter:
         if asked is None:
             raise not_found("job")
         return json_answer(msgspec.json.encode(_run(asked)), 202)
+
+    @router.post(
+        "/clocks/trust", status_code=202, response_model=Trusted, summary="Say that clocks that disagree are right"
+    )
+    async def trust_clocks(principal: Asker) -> Response:
+        """Retention stands still where a clock leapt or the installation was off for more than a day. The next run of
+        `retention` goes by the earlier of the log's time and the database's: what is old by that is gone for good."""
+        require_operator(principal)
+        await RetentionClock(parts.reads.pool).trust(principal.actor)
+        return json_answer(msgspec.json.encode({"trusted_by": principal.actor}), 202)
 
     @router.get("/processes", response_model=Processes, summary="The processes that were heard of in the last hour")
     async def list_processes(principal: Asker) -> Response:

@@ -8,6 +8,7 @@ import pytest
 from domain.schedule.zones import moment_of
 from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.job_runs import JobRow, JobRuns
+from infra.postgres.retention_clock import RetentionClock
 from services.api.commands import now_ms
 from services.registration import DEFAULT_WORKSPACE, workspace_id_of
 from tests.services.api.conftest import Api
@@ -23,7 +24,13 @@ async def operator(api: Api) -> Client:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/jobs"), ("GET", "/jobs/x/runs"), ("POST", "/jobs/x/run"), ("GET", "/processes")],
+    [
+        ("GET", "/jobs"),
+        ("GET", "/jobs/x/runs"),
+        ("POST", "/jobs/x/run"),
+        ("GET", "/processes"),
+        ("POST", "/clocks/trust"),
+    ],
 )
 async def test_only_the_operator_may_ask(api: Api, method: str, path: str) -> None:
     status, _, problem = await api.client.send(method, ADMIN + path)
@@ -49,6 +56,14 @@ async def test_jobs_are_listed_with_their_last_run_and_asked_for(api: Api) -> No
     for method, path in (("GET", "runs"), ("POST", "run")):
         status, _, problem = await asker.send(method, f"{ADMIN}/jobs/none/{path}")
         assert (status, problem["code"]) == (404, "not_found")
+    await asker.close()
+
+
+async def test_clocks_are_trusted_by_whom_the_operator_is(api: Api) -> None:
+    asker = await operator(api)
+    status, _, answer = await asker.send("POST", f"{ADMIN}/clocks/trust")
+    assert (status, answer["trusted_by"][:4]) == (202, "key:")
+    assert await RetentionClock(api.parts.reads.pool).trusted_by() == answer["trusted_by"]
     await asker.close()
 
 
