@@ -13,7 +13,7 @@ import asyncpg
 from domain.workspace.commands import AddApiKey, CreateWorkspace, RevokeApiKey, SetRetention, SetShare, WorkspaceCommand
 from infra.keys import api_key_hash, api_key_hint
 from infra.log.port import Log, LogError, NewRecord, Topic
-from infra.postgres.pool import CONNECTION_LOST, open_connection
+from infra.postgres.pool import DATABASE_AWAY, open_connection
 from infra.settings import Settings
 from infra.telemetry.logs import get_logger
 from projections.connection import Connection
@@ -123,7 +123,7 @@ async def keep_trying_bootstrap_key(settings: Settings) -> None:
     """For a process that starts beside a log and a database that may not be there yet: until it is asked for."""
     from infra.log import open_log
 
-    retried: tuple[type[BaseException], ...] = (LogError, *CONNECTION_LOST)
+    retried: tuple[type[BaseException], ...] = (LogError, *DATABASE_AWAY)
     while True:
         try:
             source = await open_log(settings.log, database_url=settings.database_url, prefix=settings.log_prefix)

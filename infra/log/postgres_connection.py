@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from infra.log.port import LogError, LogMismatch, LogUnavailable, Topic
+from infra.postgres.pool import CONNECTION_LOST
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0
 OUTAGE_SECONDS = 2.0
 
-UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a call may raise that leaves its outcome open."""
+UNAVAILABLE: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.PostgresError)
+"""What a call may raise that leaves its outcome open. That includes what PostgreSQL says of a statement that is wrong:
+the port knows no such error, and whoever asked tells of it."""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -5,16 +5,17 @@ import asyncio
 import os
 import platform
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from secrets import token_hex
 from typing import Any, Protocol
 
-import asyncpg
 import msgspec
 
-from infra.postgres.pool import CONNECTION_LOST, Pool
+from infra.postgres.pool import Pool
+from infra.postgres.waiting import waited_out
+from infra.telemetry.logs import get_logger
 
 ALIVE_SECONDS = 10.0
 FORGOTTEN_SECONDS = 3_600.0
@@ -27,7 +28,8 @@ STEADY_SECONDS = 10.0
 and again."""
 
 _END_SECONDS = 2.0
-_AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.PostgresError)
+
+_log = get_logger("heartbeats")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,11 @@ class PostgresHeartbeats:
         """Beat every BEAT_SECONDS until cancelled; then leave. A database that is away is waited for."""
         try:
             while True:
-                with suppress(*_AWAY):
+                with waited_out(_log, "no sign of life can be given", quiet=True):
                     await self.beat(member, role, facts())
                 await asyncio.sleep(BEAT_SECONDS)
         finally:
-            with suppress(*_AWAY):
+            with waited_out(_log, "nobody can be told of the end", quiet=True):
                 async with asyncio.timeout(1):
                     await self.leave(member, role)
 

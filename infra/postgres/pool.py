@@ -27,13 +27,25 @@ CONNECTION_LOST: tuple[type[BaseException], ...] = (
     asyncpg.OperatorInterventionError,  # starting, shutting down, cancelled
     asyncpg.InsufficientResourcesError,  # disk full, too many connections, out of memory
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or somebody closed it for writing
-    asyncpg.PostgresIOError,
+    asyncpg.PostgresSystemError,  # its disk
 )
 """PostgreSQL is away, starting, stopping, full or closed for writing: what was under way is rolled back or unknown; try
 again later."""
 
-DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a statement that is in order raises while the database is not: whoever can wait tries again."""
+DATABASE_AWAY: tuple[type[BaseException], ...] = (
+    *CONNECTION_LOST,
+    asyncpg.TransactionRollbackError,  # deadlocks
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process was stopped in the middle of a transaction
+    asyncpg.UndefinedTableError,  # nobody has migrated or projected yet, or a rebuild has just changed the tables
+    asyncpg.InvalidCachedStatementError,  # so it has
+    asyncpg.InternalServerError,  # "could not open relation": so it has
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InvalidCatalogNameError,  # a backup is being restored
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password is being changed
+)
+"""What a statement that is in order raises while the database is not: whoever can wait tries again. Not among them:
+what PostgreSQL says of a statement or of values that are wrong, which no waiting mends (see `waiting.waited_out`)."""
 
 
 async def open_pool(

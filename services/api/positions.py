@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import asyncpg
 
 from infra.log.port import LogError, Topic
+from infra.postgres.pool import DATABASE_AWAY
+from infra.postgres.waiting import waited_out
 from infra.telemetry.logs import get_logger
 from services.api.commands import Position
 from services.api.problems import Problem, busy
@@ -44,20 +46,19 @@ class Positions:
         connection: asyncpg.Connection[Any] | None = None
         try:
             while True:
-                try:
+                with waited_out(logger, "the database is away") as watching:
                     if connection is None or connection.is_closed():
                         connection = await self._connect()
                         await connection.add_listener(CHANNEL, self._on_notify)
                     await self._watch(connection)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                    logger.warning("the database is away", reason=str(error))
+                if watching.failed:
                     if connection is not None:
                         connection.terminate()
                         connection = None
                     await asyncio.sleep(0.5)
         finally:
             if connection is not None:
-                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                with suppress(*DATABASE_AWAY):
                     await connection.close(timeout=2)
 
     @contextmanager

@@ -11,15 +11,13 @@ share while others have something to do as well. Both with Retry-After; nothing 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
-import asyncpg
-
 from infra.log.port import Topic
 from infra.postgres.heartbeats import ALIVE_SECONDS, Heartbeat
-from infra.postgres.pool import CONNECTION_LOST
+from infra.postgres.waiting import waited_out
+from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import REFUSED
 from services.api.commands import Position
 from services.api.problems import Problem
@@ -39,7 +37,7 @@ QUEUED_SHARE = 4
 RETRY_SECONDS = 2
 LOOK_SECONDS = 1.0
 
-_AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.PostgresError, OSError, TimeoutError)
+_log = get_logger("api.pressure")
 
 
 class Answered(Protocol):
@@ -61,7 +59,7 @@ class Backlog:
 
     async def run(self) -> None:
         while True:
-            with suppress(*_AWAY):
+            with waited_out(_log, "what the workers say cannot be read", quiet=True):
                 self.saw(await self._heartbeats())
             await asyncio.sleep(LOOK_SECONDS)
 

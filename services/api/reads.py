@@ -7,12 +7,11 @@ JSON columns come as text and stay text: they are spliced into answers. Values t
 from collections.abc import Iterable
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from infra.blobs import BlobStore
 from infra.log.port import Topic
-from infra.postgres.pool import CONNECTION_LOST, Pool
+from infra.postgres.pool import DATABASE_AWAY, Pool
 from projections.credentials import queries as credentials
 from projections.credentials.queries import CredentialRow, PossibleUse
 from projections.dead_letters import queries as dead_letters
@@ -39,7 +38,7 @@ from projections.workspaces import queries as workspaces
 from projections.workspaces.queries import ApiKeyRow
 from schemas.fence import Fence
 
-READS_AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.UndefinedTableError)
+READS_AWAY = DATABASE_AWAY
 """The read side cannot be asked now: the database is away, or the projector has not made the tables yet."""
 
 _BLOB_START = '{"$blob"'

@@ -7,16 +7,13 @@ the job's lock and the row (job, due). Where nobody led at a due time, the newes
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
-
-import asyncpg
 
 from domain.schedule.timing import following, newest
 from domain.schedule.zones import instant_of, moment_of
 from infra.postgres.job_runs import JobLock, JobRow, JobRuns
-from infra.postgres.pool import CONNECTION_LOST
+from infra.postgres.waiting import waited_out
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from services.housekeeping.jobs import Job, Work, timing_text
@@ -28,8 +25,6 @@ CONFIRM_SECONDS: Final = 5.0
 LOOK_BACK_MS: Final = 3 * 86_400_000
 _END_SECONDS: Final = 3.0
 _MAX_ERROR: Final = 500
-
-AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.PostgresError)
 
 MakeWork = Callable[[int], Work]
 """What a run works with, at a time of the log."""
@@ -70,7 +65,7 @@ class Housekeeper:
             while True:
                 await self._ticked.wait()
                 self._ticked.clear()
-                with suppress(*AWAY):
+                with waited_out(log, "housekeeping waits for the database"):
                     if not begun:
                         await self._begin()
                         begun = True
@@ -116,7 +111,7 @@ class Housekeeper:
 
     async def _take(self, job: Job, due: datetime, *, asked: bool) -> None:
         """One run, if it is ours to do."""
-        try:
+        with waited_out(log, "a job waits for the database", job=job.name):
             async with self._places:
                 lock = await JobLock.take(self._url, job.name)
                 if lock is None:
@@ -129,8 +124,6 @@ class Housekeeper:
                         await self._announce(job)
                 finally:
                     lock.release()
-        except AWAY as error:
-            log.warning("a job waits for the database", job=job.name, reason=f"{type(error).__name__}: {error}")
 
     async def _do(self, job: Job, due: datetime, lock: JobLock) -> None:
         work = self._make_work(self._now)
@@ -144,7 +137,7 @@ class Housekeeper:
             say = log.info if result == "done" else log.warning
             say("job", job=job.name, result=result, seconds=round(seconds, 2), error=error, **work.figures)
             ending = self._runs.end(job.name, due, self._runner, result, work.figures, error or None)
-            with suppress(*AWAY):
+            with waited_out(log, "the end of a run cannot be recorded", job=job.name):
                 await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(ending)), _END_SECONDS)
 
 
@@ -172,7 +165,7 @@ async def _bounded(job: Job, work: Work, lock: JobLock) -> tuple[str, str]:
 
 async def _hold(lock: JobLock) -> None:
     """Return when the lock is lost."""
-    with suppress(*AWAY):
+    with waited_out(log, "the lock of a job is lost"):
         while True:
             await asyncio.sleep(CONFIRM_SECONDS)
             await lock.confirm()

@@ -5,11 +5,9 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import asyncpg
-
 from infra.failpoints import failpoint
 from infra.log.port import Log, LogUnavailable, Topic
-from infra.postgres.pool import CONNECTION_LOST, Connection, open_connection, open_pool
+from infra.postgres.pool import DATABASE_AWAY, Connection, open_connection, open_pool
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import (
     PROJECTED_COMMITS,
@@ -55,14 +53,8 @@ _LAG_SECONDS = 5.0
 _BACK_OFF_SECONDS = (0.1, 5.0)
 
 TRANSIENT: tuple[type[BaseException], ...] = (
-    *CONNECTION_LOST,
+    *DATABASE_AWAY,
     LogUnavailable,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.UndefinedTableError,  # a rebuild has just put another table in its place
 )
 """What passes by itself: begin anew from the stored positions."""
 

@@ -14,7 +14,6 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
-import asyncpg
 import msgspec
 
 from domain.subscription.commands import Notice, Redeliver, Redelivery, TellEvents
@@ -31,7 +30,7 @@ from infra.log.port import (
     Topic,
     Writer,
 )
-from infra.postgres.pool import CONNECTION_LOST, Pool, open_pool
+from infra.postgres.pool import DATABASE_AWAY, Pool, open_pool
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import EVENTS_TOLD
 from projections.subscriptions.queries import ActiveSubscription, active_subscriptions, put_aside
@@ -65,11 +64,7 @@ _NEVER_STALE_MS = 3_600_000
 TRANSIENT: tuple[type[BaseException], ...] = (
     LogError,
     PlaceMoved,
-    *CONNECTION_LOST,
-    asyncpg.OperatorInterventionError,
-    asyncpg.UndefinedTableError,  # nobody has migrated or projected yet, or a rebuild has just changed the tables
-    asyncpg.InvalidSchemaNameError,
-    asyncpg.TransactionRollbackError,
+    *DATABASE_AWAY,
 )
 
 _notice = msgspec.json.Decoder(Notice).decode

@@ -6,9 +6,7 @@ The lock is a convenience, not a fence: two leaders at once only write ticks twi
 import asyncio
 from zlib import crc32
 
-import asyncpg
-
-from infra.postgres.pool import Connection, open_connection
+from infra.postgres.pool import DATABASE_AWAY, Connection, open_connection
 
 CHECK_SECONDS = 2.0
 """How long the server may take to say that the lock is still ours."""
@@ -33,7 +31,7 @@ class Leadership:
 
     @staticmethod
     async def open(url: str, prefix: str = "") -> "Leadership":
-        """Raises what `infra.postgres.pool.CONNECTION_LOST` lists."""
+        """Raises what `infra.postgres.pool.DATABASE_AWAY` lists."""
         connection = await open_connection(url, application_name="linkflow scheduler", settings=_SESSION)
         return Leadership(connection, prefix)
 
@@ -52,5 +50,5 @@ class Leadership:
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._connection.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DATABASE_AWAY:
             self._connection.terminate()

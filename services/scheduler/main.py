@@ -4,13 +4,11 @@ import asyncio
 import signal
 import time
 
-import asyncpg
-
 from infra.log import open_log
 from infra.log.port import Log, LogError, LogMismatch
 from infra.postgres.heartbeats import PostgresHeartbeats
 from infra.postgres.job_runs import JobRuns
-from infra.postgres.pool import CONNECTION_LOST, Pool, close_pool, open_pool
+from infra.postgres.pool import DATABASE_AWAY, Pool, close_pool, open_pool
 from infra.settings import Settings
 from infra.telemetry import metrics
 from infra.telemetry.logs import configure_logs, get_logger
@@ -25,7 +23,7 @@ TICK_SECONDS = 1.0
 _END_SECONDS = 3.0
 _CUT_EVERY = 300  # ticks
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
-_RETRIED: tuple[type[BaseException], ...] = (LogError, *CONNECTION_LOST, asyncpg.OperatorInterventionError)
+_RETRIED: tuple[type[BaseException], ...] = (LogError, *DATABASE_AWAY)
 
 log = get_logger(__name__)
 

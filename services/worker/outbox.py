@@ -15,7 +15,7 @@ import msgspec
 from infra.failpoints import failpoint
 from infra.log.clock import LogClock
 from infra.log.port import MAX_APPEND_BYTES, Log, LogError, NewRecord, Topic, Writer
-from infra.postgres.pool import DATABASE_AWAY
+from infra.postgres.waiting import waited_out
 from infra.telemetry.logs import get_logger
 from schemas.envelope import KIND_COMMAND, CommandRecord, SentCommand, encode, partition_of
 from services.worker.remembered import STALE_AFTER_MS
@@ -122,12 +122,9 @@ class Outbox:
         while self._pending:
             while not around.log_clock.known:  # what is dated by a wrong clock would be refused as stale, and be lost
                 await asyncio.sleep(CLOCK_SECONDS)
-            try:
+            with waited_out(_log, "what was started before cannot be looked up, again soon", **self._labels) as looking:
                 await self._drop_started(around)
-            except DATABASE_AWAY as error:
-                _log.warning(
-                    "what was started before cannot be looked up, again soon", **self._labels, reason=str(error)
-                )
+            if looking.failed:
                 await asyncio.sleep(0.5)
                 continue
             by_place: dict[tuple[Topic, int], list[_Pending]] = {}

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
+
 from domain.effects import Compute, ExchangeCode, PerformAttempt, TryCredential, WakeAt
 from domain.execution.commands import Begin, PassTime, Resume
 from infra.blobs import BlobsMissing
@@ -49,7 +51,14 @@ CROWDED = 20
 QUEUED_SECONDS = 0.05
 """While starts are put off, room for them is looked for this often."""
 
-_MENDED_BY_TAKEOVER = (OwnershipLost, CheckpointRefused, LogError, VersionsBehind, *DATABASE_AWAY)
+_MENDED_BY_TAKEOVER: tuple[type[BaseException], ...] = (
+    OwnershipLost,
+    CheckpointRefused,
+    LogError,
+    VersionsBehind,
+    *DATABASE_AWAY,
+)
+_NO_CHECKPOINT: tuple[type[BaseException], ...] = (CheckpointRefused, *DATABASE_AWAY)
 
 _log = get_logger("worker.owner")
 
@@ -160,7 +169,7 @@ class PartitionOwner:
         try:
             async with asyncio.timeout(2.0):
                 await self._checkpoint()
-        except (CheckpointRefused, *DATABASE_AWAY) as error:
+        except _NO_CHECKPOINT as error:
             _log.warning("no last checkpoint", **self._labels(), reason=str(error))
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -180,6 +189,9 @@ class PartitionOwner:
             except _MENDED_BY_TAKEOVER as error:
                 failures += 1
                 _log.warning("taking over anew", **self._labels(), reason=str(error), kind=type(error).__name__)
+            except asyncpg.PostgresError as error:  # a statement that is wrong: of this partition only, we hope
+                failures += 1
+                _log.exception("taking over anew", **self._labels(), reason=str(error), kind=type(error).__name__)
             finally:
                 self.live = False
                 self._memory.outbox.stop()

@@ -7,9 +7,10 @@ ends with that error and its supervisor starts it again; there is no half-alive 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
+
+import asyncpg
 
 from domain.effects import Compute, CredentialWork, PerformAttempt
 from domain.execution.commands import AttemptNotStarted, ConcludeAttempt
@@ -31,6 +32,7 @@ from infra.log.port import (
 )
 from infra.postgres.checkpoints import Checkpoints
 from infra.postgres.pool import DATABASE_AWAY
+from infra.postgres.waiting import waited_out
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
 from schemas import registry
@@ -71,6 +73,9 @@ async def none_started(_executions: Collection[str]) -> Collection[str]:
     """There is no read model."""
     return ()
 
+
+_AWAY: tuple[type[BaseException], ...] = (LogError, *DATABASE_AWAY)
+_SENT_AGAIN: tuple[type[BaseException], ...] = (*_AWAY, asyncpg.PostgresError)
 
 _log = get_logger("worker")
 
@@ -315,10 +320,10 @@ class Worker:
         """Tell owners how far the read model is (rule 14) and keep the gauges."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            try:
+            reached: Mapping[tuple[str, int], int] = {}
+            with waited_out(_log, "positions cannot be read", quiet=True) as reading:
                 reached = await self._positions()
-            except DATABASE_AWAY as error:
-                _log.debug("positions cannot be read", reason=str(error))
+            if reading.failed:
                 continue
             open_executions = 0
             waiting: Counter[str] = Counter()
@@ -337,7 +342,7 @@ class Worker:
                     "queued": waiting.total(),
                     "queued_by_workspace": dict(waiting.most_common(MOST_TOLD)),
                 }
-                with suppress(*DATABASE_AWAY):
+                with waited_out(_log, "no sign of life can be given", quiet=True):
                     await self._beat(facts)
 
     # --- results ----------------------------------------------------------------------------------------------------
@@ -373,8 +378,9 @@ class Worker:
                 await writer.append(
                     Topic.EXECUTION_COMMANDS, place, [NewRecord(encode(record), headers, stream.encode())]
                 )
-            except (LogError, *DATABASE_AWAY) as error:
-                _log.warning("a late result cannot be sent, again soon", stream=stream, reason=str(error))
+            except _SENT_AGAIN as error:
+                said = _log.warning if isinstance(error, _AWAY) else _log.exception
+                said("a late result cannot be sent, again soon", stream=stream, reason=str(error))
                 if writer is not None:
                     await self.writer_failed(writer)
                 await asyncio.sleep(LATE_AGAIN_SECONDS)

@@ -3,14 +3,12 @@ go on side by side, never what is decided."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 
-import asyncpg
-
-from infra.postgres.pool import CONNECTION_LOST
+from infra.postgres.waiting import waited_out
+from infra.telemetry.logs import get_logger
 
 LOOK_SECONDS = 2.0
-_AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.PostgresError, OSError, TimeoutError)
+_log = get_logger("worker.workspaces")
 
 Load = Callable[[], Awaitable[Mapping[str, tuple[float, int | None]]]]
 
@@ -35,6 +33,6 @@ class WorkspaceShares:
 
     async def run(self) -> None:
         while True:
-            with suppress(*_AWAY):
+            with waited_out(_log, "the shares of workspaces cannot be read", quiet=True):
                 await self.look()
             await asyncio.sleep(LOOK_SECONDS)

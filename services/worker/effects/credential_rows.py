@@ -4,12 +4,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
 
-import asyncpg
-
-from infra.postgres.pool import CONNECTION_LOST, Pool
+from infra.postgres.pool import DATABASE_AWAY, Pool
 from projections.credentials.queries import SealedCredential, sealed_credential
 
-ROWS_AWAY: tuple[type[BaseException], ...] = (*CONNECTION_LOST, asyncpg.UndefinedTableError)
+ROWS_AWAY = DATABASE_AWAY
 """The read model cannot be asked now."""
 
 
@@ -41,5 +39,5 @@ class PostgresCredentialRows:
             await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", f"credential-{credential_id}")
             yield
         finally:
-            with suppress(*CONNECTION_LOST, asyncpg.PostgresError):
+            with suppress(*DATABASE_AWAY):
                 await connection.close(timeout=2)
