@@ -39,7 +39,7 @@ class JobRow:
 @dataclass(frozen=True, slots=True)
 class JobRun:
     """`due`: by the log's time; `started_at`, `ended_at`: by PostgreSQL's clock. `result`: asked, running, done,
-    failed, timed_out, interrupted."""
+    failed, timed_out, interrupted. `attempts`: how often it was begun."""
 
     job: str
     due: datetime
@@ -116,7 +116,15 @@ class JobRuns:
         return {row["job"]: row["due"] for row in rows}
 
     async def asked(self) -> list[tuple[str, datetime]]:
-        rows = await self._pool.fetch("SELECT job, due FROM job_runs WHERE result = 'asked' ORDER BY due LIMIT 100")
+        """What waits to begin because somebody asked for it; also what was begun and did not come to an end (where
+        another process runs it still, that has the job's lock), unless it was done since."""
+        rows = await self._pool.fetch(
+            "SELECT job, due FROM job_runs r WHERE result = 'asked' OR asked_by IS NOT NULL"
+            " AND (result = 'running' OR result = 'interrupted' AND attempts < $1) AND NOT EXISTS"
+            " (SELECT FROM job_runs n WHERE n.job = r.job AND n.result = 'done' AND n.started_at > r.started_at)"
+            " ORDER BY due LIMIT 100",
+            MOST_ATTEMPTS,
+        )
         return [(row["job"], row["due"]) for row in rows]
 
     async def ask(self, job: str, by: str) -> JobRun | None:
@@ -134,22 +142,25 @@ class JobRuns:
 
     async def claim(self, job: str, due: datetime, runner: str) -> bool:
         """Begin the run; False if it was done. Only with the job's lock: what still counts as running is not."""
-        await self._pool.execute(
-            "UPDATE job_runs SET result = 'interrupted', ended_at = now(), error = 'its process ended'"
-            " WHERE job = $1 AND result = 'running'",
-            job,
-        )
-        claimed = await self._pool.fetchval(
-            "INSERT INTO job_runs AS r (job, due, result, attempts, runner, started_at)"
-            " VALUES ($1, $2, 'running', 1, $3, now())"
-            " ON CONFLICT (job, due) DO UPDATE SET result = 'running', attempts = r.attempts + 1,"
-            " runner = excluded.runner, started_at = now(), ended_at = NULL, error = NULL"
-            " WHERE r.result IN ('asked', 'interrupted') AND r.attempts < $4 RETURNING true",
-            job,
-            due,
-            runner,
-            MOST_ATTEMPTS,
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE job_runs SET result = 'interrupted', ended_at = now(), error = 'its process ended'"
+                " || CASE WHEN attempts >= $2 THEN '; begun ' || attempts || ' times, it is given up' ELSE '' END"
+                " WHERE job = $1 AND result = 'running'",
+                job,
+                MOST_ATTEMPTS,
+            )
+            claimed = await connection.fetchval(
+                "INSERT INTO job_runs AS r (job, due, result, attempts, runner, started_at)"
+                " VALUES ($1, $2, 'running', 1, $3, now())"
+                " ON CONFLICT (job, due) DO UPDATE SET result = 'running', attempts = r.attempts + 1,"
+                " runner = excluded.runner, started_at = now(), ended_at = NULL, error = NULL"
+                " WHERE r.result IN ('asked', 'interrupted') AND r.attempts < $4 RETURNING true",
+                job,
+                due,
+                runner,
+                MOST_ATTEMPTS,
+            )
         return bool(claimed)
 
     async def end(

@@ -41,13 +41,16 @@ def runs(
         print_json(items)
         return
     print_table(
-        ["due", "result", "seconds", "by", "figures", "error"],
+        ["due", "result", "begun", "seconds", "by", "figures", "error"],
         [
-            [short_time(i["due"]), status_text(i["result"]), i["seconds"], i["runner"], _figures(i), i["error"]]
+            [
+                short_time(i["due"]), status_text(i["result"]), i["attempts"], i["seconds"], i["runner"], _figures(i),
+                i["error"],
+            ]
             for i in items
         ],
         empty="it has not run yet",
-    )
+    )  # fmt: skip
 
 
 @app.command("run")

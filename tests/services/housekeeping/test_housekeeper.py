@@ -11,7 +11,7 @@ import pytest
 from domain.schedule.timing import ByCron, ByInterval
 from domain.schedule.zones import instant_of, moment_of
 from infra.log.memory import MemoryLog
-from infra.postgres.job_runs import KEPT_RUNS, JobLock, JobRun, JobRuns
+from infra.postgres.job_runs import KEPT_RUNS, MOST_ATTEMPTS, JobLock, JobRow, JobRun, JobRuns
 from infra.postgres.pool import Pool
 from services.housekeeping import housekeeper
 from services.housekeeping.catalogue import all_jobs
@@ -243,6 +243,67 @@ async def test_what_is_asked_for_runs_now_and_once(postgres_url: str, pool: Pool
         found = await ended(pool, 2)
     assert tidy.runs == 2
     assert {run.asked_by: run.result for run in found} == {None: "done", "key:1": "done"}
+
+
+async def test_what_was_asked_for_is_begun_again_after_a_crash(postgres_url: str, pool: Pool) -> None:
+    tidy, runs = Counted(), JobRuns(pool)
+    later = Job("tidy", "Tidies.", ByCron("0 3 * * *", "UTC"), 20, tidy, waits=True)
+    await runs.announce(JobRow("tidy", "Tidies.", "", 20, moment_of(T0 + 60 * MINUTE)))
+    asked = await runs.ask("tidy", "key:1")
+    assert asked is not None
+    assert await runs.claim("tidy", asked.due, "dead")  # its lock is free: its process was killed
+    async with keeping(postgres_url, pool, later, runner="b"):
+        (run,) = await ended(pool, 1)
+    assert (run.result, run.attempts, run.runner, run.asked_by) == ("done", 2, "b", "key:1")
+    assert tidy.runs == 1
+
+
+async def test_what_was_asked_for_is_given_up_after_three_crashes(postgres_url: str, pool: Pool) -> None:
+    tidy, runs = Counted(), JobRuns(pool)
+    later = Job("tidy", "Tidies.", ByCron("0 3 * * *", "UTC"), 20, tidy, waits=True)
+    await runs.announce(JobRow("tidy", "Tidies.", "", 20, moment_of(T0 + 60 * MINUTE)))
+    asked = await runs.ask("tidy", "key:1")
+    assert asked is not None
+    for number in range(MOST_ATTEMPTS):
+        assert await runs.asked() == [("tidy", asked.due)]
+        assert await runs.claim("tidy", asked.due, f"dead-{number}")
+    async with keeping(postgres_url, pool, later, runner="b"):
+        (run,) = await ended(pool, 1)
+    assert (run.result, run.attempts) == ("interrupted", 3)
+    assert run.error == "its process ended; begun 3 times, it is given up"
+    assert await runs.asked() == []
+    assert tidy.runs == 0
+
+
+async def test_what_was_asked_for_and_interrupted_is_not_begun_again_once_it_was_done(pool: Pool) -> None:
+    runs = JobRuns(pool)
+    await runs.announce(JobRow("tidy", "Tidies.", "", 20, moment_of(T0)))
+    asked = await runs.ask("tidy", "key:1")
+    assert asked is not None
+    assert await runs.claim("tidy", asked.due, "a")
+    await runs.end("tidy", asked.due, "a", "interrupted", {}, "the leader stopped")
+    assert await runs.asked() == [("tidy", asked.due)]
+    assert await runs.claim("tidy", moment_of(T0), "b")
+    await runs.end("tidy", moment_of(T0), "b", "done", {}, None)
+    assert await runs.asked() == []
+
+
+async def test_a_look_that_postgresql_refuses_is_told_and_the_next_one_goes_on(
+    postgres_url: str, pool: Pool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tidy = Counted()
+    await pool.execute("ALTER TABLE job_runs RENAME COLUMN result TO outcome")
+    async with keeping(postgres_url, pool, job(tidy)):
+        async with asyncio.timeout(20):
+            told = ""
+            while "UndefinedColumnError" not in told:
+                told += capsys.readouterr().out
+                await asyncio.sleep(0.02)
+        assert "housekeeping waits for the database" in told
+        assert "error" in told
+        await pool.execute("ALTER TABLE job_runs RENAME COLUMN outcome TO result")
+        await ended(pool, 1)
+    assert tidy.runs == 1
 
 
 async def test_history_is_bounded(pool: Pool) -> None:
