@@ -32,7 +32,8 @@ evaluation is bounded.
 | `$('id')` | the newest finished run of that node: `.all(port?)`, `.first(port?)`, `.last(port?)`, `.item` |
 | `$itemIndex`, `$runIndex` | the number of the item, of the run, from 0 |
 | `$now`, `$today` | the time and the day as dates in the workflow's zone |
-| `$workflow`, `$execution`, `$vars` | facts of the workflow and the execution, variables |
+| `$workflow`, `$execution` | facts of the workflow and the execution |
+| `$vars` | the workspace's [variables](variables.md), as they were when the execution started |
 | `$if(test, then, otherwise)` | only the branch that is taken is evaluated |
 | `$ifEmpty(value, default)` | the default for null, undefined, `''`, `[]` and `{}` |
 

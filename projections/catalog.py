@@ -16,6 +16,7 @@ from projections.schedules import projection as schedules
 from projections.sql import read_sql
 from projections.subscriptions import projection as subscriptions
 from projections.usage import projection as usage
+from projections.variables import projection as variables
 from projections.webhook_deliveries import projection as webhook_deliveries
 from projections.webhooks import projection as webhooks
 from projections.workflow_versions import projection as workflow_versions
@@ -50,6 +51,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         _projection("webhooks", "workflow", "aggregates", webhooks),
         _projection("webhook_deliveries", "inbox", "aggregates", webhook_deliveries),
         _projection("credentials", "credential", "aggregates", credentials),
+        _projection("variables", "variables", "aggregates", variables),
         _projection("dead_letters", "letter", "aggregates", dead_letters),
         _projection("subscriptions", "subscription", "aggregates", subscriptions),
         _projection("schedules", "schedule", "aggregates", schedules),

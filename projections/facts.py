@@ -37,6 +37,7 @@ class ExecutionQueued(msgspec.Struct, frozen=True):
     retry_of: str | None = None
     origin: Origin | None = None
     retry_count: int = 0
+    variables: msgspec.Raw = _NOTHING
 
 
 class ExecutionStarted(msgspec.Struct, frozen=True):
@@ -313,6 +314,28 @@ class ApiKeyRevoked(msgspec.Struct, frozen=True):
     at: int
 
 
+class VariableCreated(msgspec.Struct, frozen=True):
+    name: str
+    value: msgspec.Raw
+    version: int
+    at: int
+    description: str = ""
+    request_id: str = ""
+    fingerprint: str = ""
+
+
+class VariableChanged(msgspec.Struct, frozen=True):
+    name: str
+    value: msgspec.Raw
+    version: int
+    at: int
+    description: str = ""
+
+
+class VariableDeleted(msgspec.Struct, frozen=True):
+    name: str
+
+
 class CredentialCreated(msgspec.Struct, frozen=True):
     type: str
     name: str
@@ -422,6 +445,9 @@ SEEN: dict[str, type[msgspec.Struct]] = {
     "subscription.delivery_started": subscription.DeliveryStarted,
     "subscription.delivery_ended": subscription.DeliveryEnded,
     "subscription.delivery_dropped": subscription.DeliveryDropped,
+    "variable.created": VariableCreated,
+    "variable.changed": VariableChanged,
+    "variable.deleted": VariableDeleted,
     "workspace.created": WorkspaceCreated,
     "workspace.share_set": ShareSet,
     "workspace.retention_set": RetentionSet,

@@ -48,7 +48,10 @@ CREATE TABLE IF NOT EXISTS usage_before_cuts (
 _HORIZON = "(SELECT h.{column} FROM read.horizons h WHERE h.workspace_id = {row}.workspace_id)"
 """Null, so that nothing lies before it, for a workspace that nobody knows."""
 
-FADED_COLUMNS: Final = {"executions": ("input", "output", "response"), "node_executions": ("output", "logs")}
+FADED_COLUMNS: Final = {
+    "executions": ("variables", "input", "output", "response"),
+    "node_executions": ("output", "logs"),
+}
 """What goes with the payloads: users' data. What happened, when, and errors stay."""
 
 AGED_TABLES: Final = {

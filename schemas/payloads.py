@@ -13,7 +13,7 @@ SPILL_OVER = 64 * 1024
 """Bytes of JSON that a field may have inside a record."""
 
 PAYLOAD_FIELDS = frozenset(
-    {"items", "outputs", "output", "body", "result", "results", "document", "taken_runs", "values"}
+    {"items", "outputs", "output", "body", "result", "results", "document", "taken_runs", "values", "variables"}
 )
 """Fields that hold users' data and may be large, by name, in every event and command."""
 

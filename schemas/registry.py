@@ -28,6 +28,8 @@ from domain.schedule import commands as schedule_commands
 from domain.schedule import events as schedule
 from domain.subscription import commands as subscription_commands
 from domain.subscription import events as subscription
+from domain.variable import commands as variable_commands
+from domain.variable import events as variable
 from domain.workflow import commands as workflow_commands
 from domain.workflow import events as workflow
 from domain.workspace import commands as workspace_commands
@@ -108,6 +110,9 @@ EVENTS = Codec(
         Entry("subscription.delivery_started", subscription.DeliveryStarted),
         Entry("subscription.delivery_ended", subscription.DeliveryEnded),
         Entry("subscription.delivery_dropped", subscription.DeliveryDropped),
+        Entry("variable.created", variable.VariableCreated),
+        Entry("variable.changed", variable.VariableChanged),
+        Entry("variable.deleted", variable.VariableDeleted),
         Entry("workspace.share_set", workspace.ShareSet),
         Entry("workspace.retention_set", workspace.RetentionSet),
         Entry("workspace.created", workspace.WorkspaceCreated),
@@ -171,6 +176,9 @@ COMMANDS = Codec(
         Entry("subscription.send_test", subscription_commands.SendTest),
         Entry("subscription.redeliver", subscription_commands.Redeliver),
         Entry("subscription.note_delivery_ended", subscription_commands.NoteDeliveryEnded),
+        Entry("variable.create", variable_commands.CreateVariable),
+        Entry("variable.set", variable_commands.SetVariable),
+        Entry("variable.delete", variable_commands.DeleteVariable),
         Entry("workspace.set_share", workspace_commands.SetShare),
         Entry("workspace.set_retention", workspace_commands.SetRetention),
         Entry("workspace.create", workspace_commands.CreateWorkspace),

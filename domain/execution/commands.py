@@ -35,6 +35,7 @@ class StartExecution(Command, frozen=True):
     (`idempotency_mismatch`). `queued_at` comes from the caller and keys the read model's rows. `begin_at`: not before.
     `first`: the first of the executions that repeat one another: what `origin` knows.
     `taken_runs`: runs of `retry_of` that are not done again, in the order in which they ended, its trigger's first.
+    `variables`: what it sees in `$vars` of the execution that it repeats or goes on with, whatever they are now.
     """
 
     execution_id: str
@@ -54,6 +55,7 @@ class StartExecution(Command, frozen=True):
     begin_at: int | None = None
     first: str | None = None
     taken_runs: list[TakenRun] = []
+    variables: dict[str, Any] = {}
 
 
 class CancelExecution(Command, frozen=True):

@@ -29,6 +29,7 @@ class _Job(msgspec.Struct, array_like=True):
     execution: dict[str, object]
     traced: list[tuple[int, int, dict[str, Items]]] = []
     foreign: Foreign | None = None
+    variables: dict[str, object] = {}
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -80,6 +81,7 @@ def compute_job(
                     execution={**execution_facts(state), **resume_facts(state, graph, links, now)},
                     traced=[(*key, ports) for key, ports in state.traced.items()],
                     foreign=foreign,
+                    variables=state.variables,
                 )
             )
     return None
@@ -95,6 +97,7 @@ def compute_run(document_json: bytes, job: bytes) -> Result:
         timezone=graph.document.settings.timezone,
         workflow=work.workflow,
         execution=work.execution,
+        variables=work.variables,
     )
     scope.foreign = work.foreign
     deliveries = tuple(Delivery(source, items) for source, items in work.deliveries)

@@ -6,7 +6,8 @@
 events over the given state gives.
 """
 
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
 
 from domain.decision import DUPLICATE, Decision, Outcome, rejected
 from domain.effects import ItemResult
@@ -49,6 +50,9 @@ from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import Effects, Output
 from domain.scripts import read_answer
 from domain.workflow.graph import Graph, Node
+from domain.workflow.variables import seen
+
+NO_VARIABLES: Final[Mapping[str, Any]] = {}
 
 __all__ = ["Execution", "compute_job", "compute_run", "decide", "evolve", "fold", "restore", "script_call", "snapshot"]
 
@@ -66,12 +70,15 @@ def decide(
     links: Links = NO_LINKS,
     workspace: str = "",
     concurrent: int | None = None,
+    variables: Mapping[str, Any] = NO_VARIABLES,
 ) -> Decision:
     """Decide one command. `begin=False`: a start is only queued, Begin follows when its turn comes. `version`: what
     `graph` is a version of, for a start that names none. `links`: makes addresses. `concurrent`: how many executions of
-    `workspace` may go on side by side."""
+    `workspace` may go on side by side. `variables`: those of the workspace, now, that `graph` may ask for."""
     if isinstance(command, StartExecution):
-        return _start(command, state, graph, execution_id, now, clock, begin, version, links, workspace, concurrent)
+        return _start(
+            command, state, graph, execution_id, now, clock, begin, version, links, workspace, concurrent, variables
+        )
     if isinstance(command, GrantSlot | RefuseSlot) and (state is None or state.closed):
         return slots.not_open(command, execution_id, state)
     if state is None:
@@ -97,6 +104,7 @@ def _start(
     links: Links,
     workspace: str,
     concurrent: int | None,
+    variables: Mapping[str, Any],
 ) -> Decision:
     if state is not None:
         if state.fingerprint == command.fingerprint:
@@ -126,6 +134,7 @@ def _start(
         retry_count=command.retry_count,
         begin_at=command.begin_at,
         first=command.first,
+        variables=seen({**variables, **command.variables}, graph.variables),
     )
     if command.taken_runs:
         try:

@@ -77,7 +77,8 @@ class ExecutionQueued(Event, frozen=True):
     it fails, as the version said when it was queued; `slots`: the places that it must have before it begins.
 
     `retry_of`: the execution that this one repeats, or goes on with; `retry_count`: how many repeats led here.
-    `first`: the first of these, which its origin knows. `begin_at`: it begins at that time, not before.
+    `first`: the first of these, which its origin knows. `begin_at`: it begins at that time, not before. `variables`:
+    those that its workflow version may ask for in `$vars`, as they were when it was queued.
     """
 
     workflow_id: str
@@ -97,6 +98,7 @@ class ExecutionQueued(Event, frozen=True):
     begin_at: int | None = None
     first: str | None = None
     slots: list[Slot] = []
+    variables: dict[str, Any] = {}
 
     @property
     def told(self) -> Told:

@@ -163,6 +163,7 @@ def _queued(state: Execution, event: ExecutionQueued) -> None:
     state.told = event.told
     state.retry_count = event.retry_count
     state.begin_at = event.begin_at
+    state.variables = event.variables
 
 
 def _taken(state: Execution, key: RunKey) -> Ready:

@@ -2,7 +2,7 @@
 
 The new execution has an id derived from the one that it repeats, so that whoever sends its start twice starts it once
 (log protocol, rule 13). It begins when its time has come (`begin_at`). Only the last of them tells the origin, and
-starts the error workflow: to others they are one.
+starts the error workflow: to others they are one. So it sees the variables that the first one saw.
 """
 
 from typing import Any
@@ -48,6 +48,7 @@ def repetition(state: Execution, graph: Graph, event: Any, now: int) -> Outgoing
         first=state.told.first or state.id,
         origin=origin,
         depth=state.told.depth,
+        variables=state.variables,
     )
     return OutgoingCommand(derived(execution_id, "start"), EXECUTION_STREAM + execution_id, start)
 

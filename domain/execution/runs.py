@@ -22,6 +22,7 @@ def scope_of(state: Execution, graph: Graph, clock: int, step_limit: int) -> Sco
         timezone=graph.document.settings.timezone,
         workflow=workflow_facts(state, graph),
         execution=execution_facts(state),
+        variables=state.variables,
         step_limit=step_limit,
     )
 

@@ -68,7 +68,7 @@ def _job(state: Execution, graph: Graph, node: Node, items: Items, run: int, clo
         "zone": graph.document.settings.timezone,
         "run": run,
         "workflow": workflow_facts(state, graph),
-        "vars": {},
+        "vars": state.variables,
     }
 
 

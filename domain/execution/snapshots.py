@@ -105,6 +105,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     held: Held | None = None
     prepared: list[tuple[int, int, Foreign]] = []
     granted: int = 0
+    variables: dict[str, Any] = {}
 
 
 _encode = msgspec.json.Encoder().encode
@@ -182,6 +183,7 @@ def snapshot(state: Execution) -> bytes:
             setbacks=state.setbacks,
             held=state.held,
             prepared=[(*key, values) for key, values in sorted(state.prepared.items())],
+            variables=state.variables,
         )
     )
 
@@ -284,7 +286,7 @@ _PLAIN = (
     "workflow_id", "workflow_version", "trigger_node", "trigger_type", "priority", "fingerprint", "reply", "queued_at",
     "status", "started_at", "deadline", "parked_at", "responded", "run_count", "told",
     "begin_at", "retry_count", "recoveries", "setbacks", "held",
-    "granted",
+    "granted", "variables",
 )  # fmt: skip
 
 

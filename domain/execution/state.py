@@ -171,13 +171,15 @@ class Execution:
     sandbox evaluated for runs with effects and waits that are not finished. `computing`: a hint, not part of the
     history: this run was sent to the compute pool; `computing_until`: when that must be over. `items`:
     what it starts with, until it has begun (to the end where it may be repeated). `recoveries`: how often it went on
-    after a failure of the system, `setbacks`: how often since anything was finished."""
+    after a failure of the system, `setbacks`: how often since anything was finished. `variables`: what `$vars`
+    shows."""
 
     __slots__ = (
         "begin_at", "children", "computing", "computing_until", "deadline", "effects", "fingerprint", "granted",
         "held", "id", "items", "last", "loops", "merges", "outputs", "parked_at", "prepared", "priority", "queue",
         "queued_at", "recoveries", "reply", "responded", "retry_count", "run_count", "runs", "setbacks", "started_at",
-        "status", "told", "traced", "trigger_node", "trigger_type", "waits", "workflow_id", "workflow_version",
+        "status", "told", "traced", "trigger_node", "trigger_type", "variables", "waits", "workflow_id",
+        "workflow_version",
     )  # fmt: skip
 
     def __init__(self, execution_id: str) -> None:
@@ -217,6 +219,7 @@ class Execution:
         self.prepared: dict[RunKey, Foreign] = {}
         self.computing: RunKey | None = None
         self.computing_until: int | None = None
+        self.variables: dict[str, Any] = {}
 
     def copy(self) -> "Execution":
         """A copy to decide on: containers are new, what they hold is shared unless it changes in place."""

@@ -12,16 +12,19 @@ from domain.scripts import UNAVAILABLE, Script, ScriptItem, item_of
 
 _NODE = re.compile(r"""\$\(\s*(?:'([^'\\]*)'|"([^"\\]*)"|`([^`\\$]*)`)\s*\)""")
 _PYTHON_NODE = re.compile(r"\b_(?:node)?\(")
+_PYTHON_VARIABLES = re.compile(r"\b_vars\b")
 
 
 def _bind(parameters: Parameters) -> Operation:
     language, source = parameters.plain("language"), parameters.plain("source") or ""
     mode = parameters.plain("mode")
-    looked_at = _PYTHON_NODE.sub("$(", source) if language == "python" else source
+    looked_at = source
+    if language == "python":
+        looked_at = _PYTHON_VARIABLES.sub("$vars", _PYTHON_NODE.sub("$(", source))
     references = frozenset(next(filter(None, found), "") for found in _NODE.findall(looked_at))
     parameters.references |= references
     parameters.sources.append(
-        Compiled(looked_at, _nothing, _nothing, constant=True, references=references, names=frozenset({"$"}))
+        Compiled(looked_at, _nothing, _nothing, constant=True, references=references, names=frozenset({"$", "$vars"}))
     )
     return Pure(_run, weight=POOLED, script=Script(language, source, mode))
 

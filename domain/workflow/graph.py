@@ -4,7 +4,7 @@ Nodes are numbered in document order; sets of nodes are bit masks of these numbe
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from domain.errors import InvalidDocument
@@ -17,6 +17,7 @@ from domain.workflow.credentials import credential_of
 from domain.workflow.document import Connection, NodeDocument, WorkflowDocument
 from domain.workflow.fields import Problems
 from domain.workflow.reachability import Reachability, cycle_of
+from domain.workflow.variables import NO_NAMES, VARIABLES, VariableNames, both, names_in
 
 Kind = Literal["trigger", "pure", "effect", "wait", "merge", "loop", "sub_workflow"]
 
@@ -55,7 +56,7 @@ class Node:
 
     __slots__ = (
         "asks", "disabled", "document", "followed", "foreign", "id", "index", "inputs", "kind", "links", "on_error",
-        "operation", "outputs", "referenced", "routes", "script", "traces", "type", "weight",
+        "operation", "outputs", "referenced", "routes", "script", "traces", "type", "variables", "weight",
     )  # fmt: skip
 
     def __init__(self, index: int, document: NodeDocument, node_type: NodeType, operation: Operation) -> None:
@@ -85,6 +86,8 @@ class Node:
         """Expressions that the sandbox evaluates before a run."""
         self.asks: frozenset[str] | None = frozenset()
         """Ids of the nodes that it names in `$('id')`; None: some are computed."""
+        self.variables: VariableNames = NO_NAMES
+        """What it names in `$vars`; None: all."""
 
     @property
     def sandboxed(self) -> bool:
@@ -102,10 +105,11 @@ class Node:
 
 class Graph:
     """A workflow version, ready to run. `gathering`: its merges and loops in document order; `called`: its
-    waits that a call ends."""
+    waits that a call ends; `variables`: those that it may ask for in `$vars`."""
 
     __slots__ = (
-        "by_id", "called", "concurrency_key", "document", "follows", "gathering", "nodes", "reachability", "webhooks",
+        "by_id", "called", "concurrency_key", "document", "follows", "gathering", "nodes", "reachability",
+        "variables", "webhooks",
     )  # fmt: skip
 
     def __init__(self, document: WorkflowDocument, nodes: Sequence[Node], reachability: Reachability) -> None:
@@ -120,6 +124,9 @@ class Graph:
         self.concurrency_key: Compiled | None = None
         """`settings.concurrency.key`, compiled."""
         self.follows = any(node.followed for node in nodes)
+        self.variables: VariableNames = NO_NAMES
+        for node in nodes:
+            self.variables = both(self.variables, node.variables)
         self.webhooks = tuple(
             WebhookNode(node.id, node.operation.method, node.operation.respond or "at_once")
             for node in nodes
@@ -167,6 +174,8 @@ def compile_workflow(document: WorkflowDocument, types: Mapping[str, NodeType] =
         nodes[source].links = tuple(ways)
     graph = Graph(document, [nodes[index] for index in range(len(document.nodes))], reachability)
     graph.concurrency_key = concurrency_key
+    if concurrency_key is not None:
+        graph.variables = both(graph.variables, _variables_of([concurrency_key]))
     return graph
 
 
@@ -182,6 +191,10 @@ def _concurrency_key(document: WorkflowDocument, problems: Problems) -> Compiled
     if compiled.references:
         problems.add("settings.concurrency.key", "no node has run when this is evaluated; it may use $json only")
     return compiled
+
+
+def _variables_of(sources: Iterable[Compiled]) -> VariableNames:
+    return names_in(text for compiled in sources if VARIABLES in compiled.names for text in _texts(compiled.source))
 
 
 def _kind(operation: Operation) -> Kind:
@@ -247,6 +260,7 @@ def _compile_nodes(
         nodes[index] = node
         names |= parameters.references
         node.asks = frozenset(parameters.references)
+        node.variables = _variables_of(parameters.sources)
         node.foreign = tuple(dict.fromkeys(source for compiled in parameters.sources for source in compiled.foreign))
         if node.foreign and node.kind not in {"pure", "effect", "wait", "sub_workflow"}:
             problems.add(path, f"{owner}its expressions need the sandbox, which a {node.kind} node cannot use")

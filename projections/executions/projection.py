@@ -41,6 +41,7 @@ EXECUTIONS = Table(
         "parent_id": "uuid",
         "delivery_id": "uuid",
         "recoveries": "integer",
+        "variables": "json",
         "input": "json",
         "output": "json",
         "error": "json",
@@ -94,6 +95,7 @@ def _queued(commit: Commit, event: ExecutionQueued, blobs: dict[str, str]) -> Va
         "retry_count": event.retry_count,
         "parent_id": _parent(event),
         "delivery_id": _delivery(commit, event),
+        "variables": payload(event.variables, "variables", blobs),
         "input": payload(event.items, "items", blobs),
     }
 

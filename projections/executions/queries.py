@@ -37,11 +37,13 @@ class ExecutionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 class ExecutionRow(ExecutionSummary, frozen=True, kw_only=True):
     """`input`, `output`: JSON text, a list of items, or `{"$blob": id}` where it is stored outside; None: not yet.
+    `variables`: JSON text, those that it saw, or where they are stored; None: none.
 
     `response`: JSON text {status, headers, body} of what a respond node answered (`body_blob`: stored outside).
     """
 
     fingerprint: str
+    variables: str | None
     input: str | None
     output: str | None
     response: str | None
@@ -58,6 +60,7 @@ async def get_execution(connection: Connection, workspace_id: str, execution_id:
     return ExecutionRow(
         **_shared(row),
         fingerprint=row["fingerprint"],
+        variables=row["variables"],
         input=row["input"],
         output=row["output"],
         response=row["response"],

@@ -1,6 +1,6 @@
 -- name: get_execution
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, trigger_type, trigger_node, priority,
-       fingerprint, retry_of::text, retry_count, parent_id::text, delivery_id::text, recoveries, input::text, output::text, error::text, response::text, queued_at, started_at, completed_at, stream_version
+       fingerprint, retry_of::text, retry_count, parent_id::text, delivery_id::text, recoveries, variables::text, input::text, output::text, error::text, response::text, queued_at, started_at, completed_at, stream_version
 FROM executions WHERE id = $1 AND workspace_id = $2;
 
 -- name: find_fingerprint

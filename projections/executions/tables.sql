@@ -15,6 +15,7 @@ CREATE TABLE executions (
     parent_id uuid,
     delivery_id uuid,
     recoveries integer NOT NULL DEFAULT 0,
+    variables json,
     input json,
     output json,
     error json,

@@ -25,6 +25,7 @@ from services.api.routes import (
     schedules,
     subscriptions,
     usage,
+    variables,
     workflows,
 )
 
@@ -59,6 +60,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.include_router(oauth2.make_router(parts))
     app.include_router(schedules.make_router(parts), prefix="/api/v1")
     app.include_router(subscriptions.make_router(parts), prefix="/api/v1")
+    app.include_router(variables.make_router(parts), prefix="/api/v1")
     app.include_router(node_types.make_router(), prefix="/api/v1")
     app.include_router(installation.make_router(parts, app))
     app.include_router(page.make_router(parts))

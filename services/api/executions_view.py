@@ -92,8 +92,10 @@ class ExecutionsView:
         """The whole execution as JSON: with its node runs in order, skipped nodes once it has ended."""
         workspace = row.workspace_id
         runs = await self._reads.node_runs(workspace, row)
-        texts = await self._reads.whole(workspace, [row.input, row.output, *(run.output for run in runs)])
-        outputs = [_ports(text) for text in texts[2:]]
+        given, output, variables, *made = await self._reads.whole(
+            workspace, [row.input, row.output, row.variables, *(run.output for run in runs)]
+        )
+        outputs = [_ports(text) for text in made]
         nodes = _node_views(runs, outputs)
         if row.status in CLOSED:
             nodes += await self._skipped(row, {run.node_id for run in runs})
@@ -101,8 +103,9 @@ class ExecutionsView:
         shown |= {
             "retries": await self._reads.repeats(workspace, row.id),
             "trigger_node": row.trigger_node,
-            "input": raw(texts[0]),
-            "output": raw(texts[1]),
+            "variables": raw(variables),
+            "input": raw(given),
+            "output": raw(output),
             "node_executions": nodes,
         }
         return msgspec.json.encode(shown)

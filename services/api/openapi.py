@@ -25,6 +25,7 @@ _MAKING = frozenset(
         "/api/v1/workflows/{workflow_id}/clone",
         "/api/v1/credentials",
         "/api/v1/schedules",
+        "/api/v1/variables",
         "/api/v1/schedules/{schedule_id}/backfill",
     )
 )

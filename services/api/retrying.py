@@ -27,6 +27,7 @@ MAX_TAKEN_BYTES = 20_000_000
 """What is taken over goes through one command and one commit."""
 _STOPPED = frozenset({"failed", "outcome_unknown", "cancelled"})
 
+_decode_variables = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_items = msgspec.json.Decoder(Items).decode
 _decode_outputs = msgspec.json.Decoder(dict[str, Items]).decode
 _decode_sources = msgspec.json.Decoder(list[Source]).decode
@@ -47,10 +48,11 @@ async def plan_retry(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> St
     graph = await graph_of(parts, row.workspace_id, row.workflow_id, version)
     if graph.trigger(row.trigger_node) is None:
         raise _missing(row.trigger_node, "started", version, "it is no trigger there, or it is disabled")
-    (text,) = await parts.reads.whole(row.workspace_id, [row.input])
+    text, variables = await parts.reads.whole(row.workspace_id, [row.input, row.variables])
     if text is None:
         raise Problem(409, "input_gone", "The input of this execution is not kept any more.")
-    taken = [] if asked.origin == "start" else await _taken_runs(parts, row, graph, version)
+    goes_on = asked.origin == "failed_node"
+    taken = await _taken_runs(parts, row, graph, version) if goes_on else []
     return Start(
         row.workflow_id,
         version,
@@ -60,6 +62,7 @@ async def plan_retry(parts: Parts, row: ExecutionRow, asked: RetryRequest) -> St
         graph.document.settings.priority,
         retry_of=row.id,
         taken_runs=taken,
+        variables=_decode_variables((variables or "{}").encode()) if goes_on else {},
     )
 
 

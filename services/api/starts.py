@@ -1,8 +1,8 @@
 """Starting an execution: one way for webhooks, `execute` and `retry`, with or without a caller that waits."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -42,6 +42,7 @@ class Start:
     priority: str
     retry_of: str | None = None
     taken_runs: Sequence[TakenRun] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin | None = None
 
 
@@ -98,6 +99,7 @@ class Starter:
             reply=reply,
             retry_of=start.retry_of,
             taken_runs=list(start.taken_runs),
+            variables=dict(start.variables),
             origin=start.origin,
         )
         stream = f"execution-{identity.id}"

@@ -18,6 +18,7 @@ from services.cli import (
     running,
     schedules,
     subscriptions,
+    variables,
     workflows,
     workspaces,
 )
@@ -44,6 +45,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(admin.app, name="admin")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(variables.app, name="variables")
 executions.register(app)
 
 

@@ -19,6 +19,7 @@ from services.projector import (
     verify_schedules,
     verify_subscriptions,
     verify_usage,
+    verify_variables,
 )
 from services.projector.verify_history import AggregateHistory, ExecutionHistory, PartitionHistory, Row, digest
 from services.projector.verify_retention import FADED, Expected, MayBeGone, Retention, load_retention
@@ -34,7 +35,7 @@ _EXECUTIONS = {
     "queued_at": "time", "id": "uuid", "workspace_id": "uuid", "workflow_id": "uuid", "workflow_version": "",
     "status": "", "trigger_type": "", "trigger_node": "", "priority": "", "fingerprint": "", "retry_of": "uuid",
     "retry_count": "", "parent_id": "uuid", "delivery_id": "uuid", "recoveries": "",
-    "input": "json", "output": "json", "error": "json", "response": "json", "started_at": "time",
+    "variables": "json", "input": "json", "output": "json", "error": "json", "response": "json", "started_at": "time",
     "completed_at": "time", "stream_version": "",
 }  # fmt: skip
 _NODES = {
@@ -64,6 +65,7 @@ _AGGREGATES: dict[str, tuple[int, dict[str, str]]] = {
     **verify_dead_letters.COLUMNS,
     **verify_deliveries.COLUMNS,
     **verify_subscriptions.COLUMNS,
+    **verify_variables.COLUMNS,
 }  # fmt: skip
 
 

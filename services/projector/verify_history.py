@@ -13,6 +13,7 @@ from services.projector.verify_dead_letters import fold_letter
 from services.projector.verify_deliveries import fold_delivery
 from services.projector.verify_subscriptions import fold_subscription
 from services.projector.verify_values import Report, Row, digest, shown
+from services.projector.verify_variables import fold_variable
 
 __all__ = ["AggregateHistory", "ExecutionHistory", "PartitionHistory", "Report", "Row", "digest", "shown"]
 
@@ -255,6 +256,7 @@ class AggregateHistory:
         self.tables["credentials"] = self._credentials
         self.tables["dead_letters"] = {}
         self.tables["webhook_deliveries"] = {}
+        self.tables["variables"] = {}
         self._schedules = verify_schedules.ScheduleHistory(self.tables)
 
     def fold(self, commit: Row) -> None:
@@ -279,6 +281,8 @@ class AggregateHistory:
                 return fold_letter(self.tables["dead_letters"], commit, key, version, event)
             case "subscription":
                 return fold_subscription(self.tables, commit, key, version, event)
+            case "variables":
+                return fold_variable(self.tables["variables"], key, event)
             case "schedule":
                 return self._schedules.fold(commit, key, version, event)
         return True
@@ -365,6 +369,7 @@ def _queued(commit: Row, data: Row, blobs: Row) -> Row:
         "priority": shown(data.get("priority", "normal")), "fingerprint": shown(data.get("fingerprint", "")),
         "retry_of": data.get("retry_of"), "retry_count": data.get("retry_count", 0), "recoveries": 0,
         "parent_id": _parent(data.get("origin")), "delivery_id": _delivery(commit, data),
+        "variables": _payload(data, "variables", blobs) if data.get("variables") or "variables" in blobs else None,
         "input": _payload(data, "items", blobs), "output": None, "error": None,
         "response": None, "started_at": None, "completed_at": None, "stream_version": commit["version"],
     }  # fmt: skip

@@ -5,7 +5,7 @@ record (rule 7); one that raises or does not fit becomes a short failure record 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,7 @@ from services.worker.memory import PartitionMemory
 from services.worker.recovery import find_blobs
 from services.worker.remembered import STALE_AFTER_MS
 from services.worker.surroundings import Surroundings
+from services.worker.variables import VariablesKey
 from services.worker.versions import GraphKey
 
 BATCH_SECONDS = 0.02
@@ -117,6 +118,7 @@ class Batch:
         self._clock = clock
         self._poison = poison
         self._crowded = crowded
+        self._variables: dict[VariablesKey, Mapping[str, Any]] = {}
 
     async def decide(
         self, internal: Sequence[Internal], inputs: Sequence[Record]
@@ -127,9 +129,10 @@ class Batch:
             self._around,
             [(a.command.workspace, b) for a in asked if a.command for b in a.command.blobs.values()],
         )
-        wanted = self._graphs(internal, asked)
+        wanted, starting = self._graphs(internal, asked)
         if self._around.versions.missing(wanted):
             await self._around.versions.load(wanted)
+        await self._load_variables(starting)
         started = time.perf_counter()
         if self._crowded:
             self._around.shares.settle(time.monotonic())
@@ -169,8 +172,10 @@ class Batch:
             return _Asked(record, command, "misplaced", f"{command.stream} lives in partition {place}")
         return _Asked(record, command)
 
-    def _graphs(self, internal: Sequence[Internal], asked: Sequence[_Asked]) -> set[GraphKey]:
+    def _graphs(self, internal: Sequence[Internal], asked: Sequence[_Asked]) -> tuple[set[GraphKey], set[GraphKey]]:
+        """The versions that are needed, and those of executions that start."""
         keys: set[GraphKey] = set()
+        starting: set[GraphKey] = set()
         entries = self._memory.entries
         for each in internal:
             entry = entries.get(each.stream)
@@ -180,10 +185,21 @@ class Batch:
             if ask.command is None:
                 continue
             entry = entries.get(ask.command.stream)
-            key = entry.graph_key if entry is not None else self._lane.key_of_command(ask.command)
+            if entry is not None:
+                key = entry.graph_key
+            elif (key := self._lane.key_of_command(ask.command)) is not None:
+                starting.add(key)
             if key is not None:
                 keys.add(key)
-        return keys
+        return keys, starting
+
+    async def _load_variables(self, starting: set[GraphKey]) -> None:
+        """What starts of these versions see. What one by reference means may change meanwhile: until all is there."""
+        while (
+            missing := {key for each in starting if (key := self._lane.variables_key(each)) is not None}
+            - self._variables.keys()
+        ):
+            self._variables.update(await self._around.variables.load(missing))
 
     # --- deciding ---------------------------------------------------------------------------------------------------
 
@@ -267,6 +283,7 @@ class Batch:
                 now=self._clock.now(),
                 clock=wall_ms(),
                 begin=self._begins(workspace),
+                variables=self._variables,
             )
         except Exception as error:  # noqa: BLE001 — rule 8: whatever it is, the partition goes on
             _log.exception("deciding failed", stream=stream, command=type(command).__name__)

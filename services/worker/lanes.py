@@ -15,6 +15,7 @@ from domain.errors import ImpossibleHistory
 from domain.execution import decider as execution_decider
 from domain.execution.commands import ExecutionCommand, StartExecution
 from domain.execution.commands import PassTime as ExecutionPassTime
+from domain.execution.decider import NO_VARIABLES
 from domain.execution.endings import refused
 from domain.execution.events import ExecutionQueued, Told
 from domain.execution.links import NO_LINKS, Links
@@ -25,12 +26,15 @@ from domain.schedule import decider as schedule_decider
 from domain.subscription import decider as subscription_decider
 from domain.subscription.built_in import is_built_in
 from domain.ticking import PassTime
+from domain.variable import decider as variable_decider
 from domain.workflow import decider as workflow_decider
+from domain.workflow.variables import NO_NAMES
 from domain.workspace import decider as workspace_decider
 from infra.log.port import Topic
 from schemas.envelope import CommandRecord
 from services.worker.failing import failed_execution, failed_start, not_found
 from services.worker.unreadable import UnreadableExecution
+from services.worker.variables import NOTHING, Values, VariablesKey
 from services.worker.versions import BY_REFERENCE, GraphKey, Versions
 
 EXECUTION = "execution-"
@@ -87,8 +91,21 @@ class Lane(Protocol):
         """The workflow version that a stream beginning with `events` runs."""
         ...
 
+    def variables_key(self, key: GraphKey) -> VariablesKey | None:
+        """The variables that a start of this version may see; None: none. The version must have been loaded."""
+        ...
+
     def decide(
-        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int, begin: bool
+        self,
+        command: Any,
+        entry: Entry | None,
+        *,
+        stream: str,
+        workspace: str,
+        now: int,
+        clock: int,
+        begin: bool,
+        variables: Values = NOTHING,
     ) -> Decision:
         """Decide. `begin=False`: a start is recorded as queued and begins later (pressure)."""
         ...
@@ -194,6 +211,10 @@ class ExecutionLane:
             return self._shared((workspace, first.workflow_id, first.workflow_version))
         return None
 
+    def variables_key(self, key: GraphKey) -> VariablesKey | None:
+        graph = self._versions.get(self._named(key))
+        return None if graph is None or graph.variables == NO_NAMES else (key[0], graph.variables)
+
     def decide(
         self,
         command: ExecutionCommand,
@@ -204,6 +225,7 @@ class ExecutionLane:
         now: int,
         clock: int,
         begin: bool,
+        variables: Values = NOTHING,
     ) -> Decision:
         key = self.graph_key(workspace, command, entry)
         graph = self._versions.get(key) if key else None
@@ -225,6 +247,9 @@ class ExecutionLane:
             links=self._links.within(workspace),
             workspace=workspace,
             concurrent=None if key and is_built_in(key[1]) else self._concurrent(workspace),
+            variables=variables.get((workspace, graph.variables), NO_VARIABLES)
+            if variables and graph
+            else NO_VARIABLES,
         )
 
     def fold(self, entry: Entry, events: Sequence[Any], *, stream: str) -> None:
@@ -362,6 +387,7 @@ _AGGREGATES: dict[str, Any] = {
     "schedule-": schedule_decider,
     "limit-": limit_decider,
     "subscription-": subscription_decider,
+    "variables-": variable_decider,
     "workflow-": workflow_decider,
     "workspace-": workspace_decider,
 }
@@ -400,8 +426,20 @@ class AggregateLane:
     def key_of_first(self, workspace: str, events: Sequence[Any]) -> GraphKey | None:
         return None
 
+    def variables_key(self, key: GraphKey) -> VariablesKey | None:
+        return None
+
     def decide(
-        self, command: Any, entry: Entry | None, *, stream: str, workspace: str, now: int, clock: int, begin: bool
+        self,
+        command: Any,
+        entry: Entry | None,
+        *,
+        stream: str,
+        workspace: str,
+        now: int,
+        clock: int,
+        begin: bool,
+        variables: Values = NOTHING,
     ) -> Decision:
         decider = _decider_of(stream)
         state = entry.state if entry else None

@@ -33,6 +33,7 @@ from services.worker.effects.interpreter import Interpreters
 from services.worker.effects.mail import MailEffects
 from services.worker.effects.redis import RedisEffects
 from services.worker.effects.sql import SqlEffects
+from services.worker.variables import WorkspaceVariables
 from services.worker.versions import WorkflowVersions
 from services.worker.worker import Worker
 from services.worker.workspaces import WorkspaceShares
@@ -75,6 +76,7 @@ async def run(settings: Settings) -> None:
                 started=partial(_started, pool),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
                 sandbox=Sandbox(),
+                variables=WorkspaceVariables(pool),
             )
             await worker.run(stop)
             await heart.leave(name, "worker")

@@ -10,6 +10,7 @@ from infra.log.port import Log, Writer
 from infra.postgres.checkpoints import Checkpoints
 from services.worker.lanes import Entry
 from services.worker.shares import Shares
+from services.worker.variables import Variables
 from services.worker.versions import Versions
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Surroundings(Protocol):
     checkpoints: Checkpoints
     blobs: BlobStore
     versions: Versions
+    variables: Variables
     shares: Shares
     name: str
 

@@ -47,6 +47,7 @@ from services.worker.effects.performer import EffectPerformer
 from services.worker.lanes import AggregateLane, Entry, ExecutionLane, Lane, unlimited
 from services.worker.owner import PartitionOwner
 from services.worker.shares import Shares, Weights, equal
+from services.worker.variables import NoVariables, Variables
 from services.worker.versions import Versions
 from services.worker.workspaces import WorkspaceShares
 
@@ -104,12 +105,14 @@ class Worker:
         log_clock: LogClock | None = None,
         started: Started = none_started,
         sandbox: ScriptRunner | None = None,
+        variables: Variables | None = None,
     ) -> None:
         self.log = log
         self.checkpoints = checkpoints
         self.blobs = blobs
         self.name = name
         self.versions = versions
+        self.variables = variables or NoVariables()
         self._workspaces = shares
         weights: Weights = shares.weight if shares is not None else equal
         self.shares = Shares(weights)

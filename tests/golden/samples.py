@@ -26,6 +26,8 @@ from domain.limit import events as le
 from domain.subscription import commands as uc
 from domain.subscription import definition as ud
 from domain.subscription import events as ue
+from domain.variable import commands as vc
+from domain.variable import events as ve
 from domain.workflow import commands as wc
 from domain.workflow import events as we
 from domain.workspace import commands as sc
@@ -44,6 +46,7 @@ ITEMS: list[dict[str, Any]] = [
     {"json": {"text": "Größe 😀 \u2028", "number": -1.5e-7, "large": 9007199254740993, "null": None, "list": [True, {}]}},
     {"json": {}, "binary": {"file": {"id": "b1", "name": "a.pdf", "size": 3}}},
 ]
+VARIABLES: dict[str, Any] = {"region": "eu1", "rates": {"vat": 0.19, "large": 9007199254740993}, "none": None}
 SOURCES: list[ee.Source] = [("order", 0, "main", "main"), ("check", 2, "error", "input2")]
 ORIGIN = ee.Origin(kind="parent", stream=f"execution-{EXECUTION}", node="call", run=1, item=0, ref="r1")
 SLOT = ee.Slot(stream="limit-5f7a", key="customer 7", size=3, when_full="skip")
@@ -111,7 +114,7 @@ EVENTS: list[Any] = [
         workflow_id=WORKFLOW, workflow_version=3, trigger_node="order", trigger_type="webhook", items=ITEMS,
         queued_at=AT, priority="high", fingerprint="f1", reply="with_node", retry_of=EXECUTION,
         origin=ORIGIN, depth=2, error_workflow=WORKFLOW,
-        retry_count=2, begin_at=AT + 4_000, first=EXECUTION, slots=[SLOT],
+        retry_count=2, begin_at=AT + 4_000, first=EXECUTION, slots=[SLOT], variables=VARIABLES,
     ),
     ee.SlotsAsked(),
     ee.SlotGranted(stream=SLOT.stream, key=SLOT.key),
@@ -148,6 +151,11 @@ EVENTS: list[Any] = [
     ),
     we.WorkflowDeactivated(at=AT),
     we.WorkflowArchived(at=AT),
+    ve.VariableCreated(
+        name="region", value=VARIABLES["rates"], version=3, at=AT, description="Größe 😀", request_id=KEY, fingerprint="f4"
+    ),
+    ve.VariableChanged(name="region", value=None, version=4, at=AT, description="where"),
+    ve.VariableDeleted(name="region", version=5, at=AT),
     se.WorkspaceCreated(name="Acme", at=AT),
     se.ApiKeyAdded(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     se.ApiKeyRevoked(key_id=KEY, at=AT),
@@ -248,6 +256,7 @@ COMMANDS: list[Any] = [
         origin=ORIGIN, depth=2,
         retry_count=2, begin_at=AT + 4_000, first=EXECUTION,
         taken_runs=[ec.TakenRun(node="order", run=0, outputs={"main": ITEMS}, sources=SOURCES, attempts=1)],
+        variables=VARIABLES,
     ),
     ec.CancelExecution(reason="not needed any more"),
     ec.GiveVerdict(node="check", run=0, verdict="happened", result={"ok": True}, items=[0, 2]),
@@ -256,6 +265,11 @@ COMMANDS: list[Any] = [
     wc.ActivateWorkflow(at=AT, new_endpoints={"order": "Zm9vYmFyYmF6cXV1eDEyMw"}, version=2),
     wc.DeactivateWorkflow(at=AT),
     wc.ArchiveWorkflow(at=AT),
+    vc.CreateVariable(
+        name="region", value=VARIABLES["rates"], at=AT, description="Größe 😀", request_id=KEY, fingerprint="f4"
+    ),
+    vc.SetVariable(name="region", value=["eu1", None], at=AT, description="where", expected_version=3),
+    vc.DeleteVariable(name="region", at=AT, expected_version=4),
     sc.CreateWorkspace(workspace_id=WORKSPACE, name="Acme", at=AT),
     sc.AddApiKey(key_id=KEY, key_hash="ab" * 32, prefix="lf_abcd", name="deploy", at=AT),
     sc.RevokeApiKey(key_id=KEY, at=AT),

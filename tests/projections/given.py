@@ -54,6 +54,7 @@ from domain.subscription.events import (
     SubscriptionPaused,
     SubscriptionResumed,
 )
+from domain.variable.events import VariableChanged, VariableCreated, VariableDeleted
 from domain.workflow.events import WebhookBinding, WorkflowActivated, WorkflowCreated
 from domain.workspace.events import ApiKeyAdded, WorkspaceCreated
 from infra.log.memory import MemoryLog
@@ -167,6 +168,16 @@ class World:
         self.keep_credentials()
         self.keep_deliveries()
         self.keep_subscriptions()
+        self.keep_variables()
+
+    def keep_variables(self) -> None:
+        """All that can happen to them, in some order of names."""
+        stream = f"variables-{SPACE}"
+        self.commit(stream, [VariableCreated("region", "é\u0000", 1, T0, "where\0", some_id("asked"), "fp")])
+        self.commit(stream, [VariableCreated("_rates", {"vat": 0.19, "large": 2**70}, 2, T0 + 1)])
+        self.commit(stream, [VariableCreated("Nothing", None, 3, T0 + 2)])
+        self.commit(stream, [VariableChanged("region", [1, None], 4, T0 + 3), VariableDeleted("_rates", 5, T0 + 4)])
+        self.commit(stream, [VariableCreated("_rates", False, 6, T0 + 5)])
 
     def keep_credentials(self) -> None:
         """One with everything that can happen to it, one that was deleted."""
@@ -278,7 +289,8 @@ class World:
         execution = some_id(name)
         stream = f"execution-{execution}"
         begin = NodeCompleted(node="start", run=0, outputs={"main": [{"json": {}}]})
-        self.commit(stream, [queued(at)], queued_at=at, time=at)
+        saw = {"region": "eu\u0000", "rates": [1, None]}
+        self.commit(stream, [msgspec.structs.replace(queued(at), variables=saw)], queued_at=at, time=at)
         self.commit(
             stream, [ExecutionStarted(started_at=at + 1), begin, attempted("call", 1)], queued_at=at, time=at + 1
         )

@@ -135,6 +135,26 @@ def test_large_fields_are_references() -> None:
     assert nodes["n/0"]["output"] == '{"$blob":"b1"}'
 
 
+def test_what_an_execution_saw_of_the_variables_is_kept() -> None:
+    saw = msgspec.structs.replace(queued(T0), variables={"region": "eu1"})
+    assert rows_after([saw])[0]["variables"] == '{"region":"eu1"}'
+    assert rows_after([queued(T0)])[0]["variables"] is None
+    large = encode_event(msgspec.structs.replace(saw, variables={"a": "x" * 70_000}), spill=lambda _: "b1")
+    assert rows_after([large])[0]["variables"] == '{"$blob":"b1"}'
+
+
+def test_variables_are_rows_by_name() -> None:
+    world = World()
+    world.keep_variables()
+    rows = {row["name"]: row for row in world.fold().all_rows("variables")}
+    assert list(rows) == ["Nothing", "_rates", "region"]
+    assert [(row["value"], row["version"]) for row in rows.values()] == [("null", 3), ("false", 6), ("[1,null]", 4)]
+    changed = rows["region"]
+    assert (changed["request_id"], changed["fingerprint"], changed["description"]) == (some_id("asked"), "fp", "")
+    assert (changed["created_at"], changed["updated_at"]) == (T0, T0 + 3)
+    assert rows["_rates"]["created_at"] == T0 + 5
+
+
 def test_a_workflow_and_its_endpoints() -> None:
     world = World()
     world.configure()

@@ -20,6 +20,8 @@ from domain.schedule.commands import ScheduleCommand
 from domain.schedule.events import ScheduleEvent
 from domain.subscription.commands import SubscriptionCommand
 from domain.subscription.events import SubscriptionEvent
+from domain.variable.commands import VariableCommand
+from domain.variable.events import VariableEvent
 from domain.workflow.commands import WorkflowCommand
 from domain.workflow.events import WorkflowEvent
 from domain.workspace.commands import WorkspaceCommand
@@ -53,6 +55,7 @@ def test_every_event_and_command_is_registered() -> None:
         LimitEvent,
         ScheduleEvent,
         SubscriptionEvent,
+        VariableEvent,
         WorkflowEvent,
         WorkspaceEvent,
         CredentialEvent,
@@ -64,6 +67,7 @@ def test_every_event_and_command_is_registered() -> None:
         LimitCommand,
         ScheduleCommand,
         SubscriptionCommand,
+        VariableCommand,
         WorkflowCommand,
         WorkspaceCommand,
         CredentialCommand,
@@ -87,6 +91,7 @@ def test_names_say_the_aggregate_and_are_no_commands_and_events_at_once() -> Non
         "credential",
         "schedule",
         "subscription",
+        "variable",
     }
 
 

@@ -114,6 +114,8 @@ class Run:
     def __init__(self, document: dict[str, Any] | Graph, *, now: int = NOW, execution: str = EXECUTION) -> None:
         self.execution = execution
         self.links = NO_LINKS
+        self.variables: dict[str, Any] = {}
+        """Of the workspace, at each decision."""
         self.graph = document if isinstance(document, Graph) else compiled(document)
         self.document = None if isinstance(document, Graph) else msgspec.json.encode(document)
         self.state: Execution | None = None
@@ -155,6 +157,7 @@ class Run:
             begin=begin,
             version=1,
             links=self.links,
+            variables=self.variables,
         )
         assert before is None or view(before) == seen, "a decision changed the state that it was given"
         if decision.events:

@@ -28,6 +28,7 @@ from schemas.fence import Fence
 from services.worker.clock import wall_ms
 from services.worker.effects.http import HttpEffects
 from services.worker.lanes import Lane
+from services.worker.variables import NoVariables, Variables
 from services.worker.versions import BY_REFERENCE, GraphKey
 from services.worker.worker import GROUP, Worker
 
@@ -134,6 +135,7 @@ class Cluster:
         self.checkpoints = MemoryCheckpoints()
         self.blobs = MemoryBlobs()
         self.versions = KnownVersions()
+        self.variables: Variables = NoVariables()
         self.workers: dict[str, Worker] = {}
         self.held: dict[str, HeldLog] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -173,6 +175,7 @@ class Cluster:
             max_effects=self._max_effects,
             interpreters={HttpRequest: HttpEffects(self._guard)},
             sandbox=Sandbox() if self._sandboxed else None,
+            variables=self.variables,
         )
         stop = self._stops[name] = asyncio.Event()
         self.workers[name] = worker

@@ -119,6 +119,7 @@ class ExecutionSummary(BaseModel):
 class Execution(ExecutionSummary):
     trigger_node: str
     retries: list[str] = Field(description="The executions that repeat this one, or go on with it.")
+    variables: dict[str, Any] | None = Field(description="What it saw in `$vars`; null: it asked for nothing there.")
     input: list[dict[str, Any]] | None
     output: list[dict[str, Any]] | None
     node_executions: list[NodeExecution]

@@ -2,7 +2,8 @@
 
 A workflow: `says`, `nodes` ([id, type, parameters, other fields?]; the manual trigger `start` is there), `links`,
 `input`, `status`, `expected` (node → runs → port → jsons, or "ANY"; a node that is not named may do what it likes),
-`error` ([node, message or null]), `settings`. Written by hand from what the node types and JavaScript promise.
+`error` ([node, message or null]), `settings`, `variables` (of the workspace). Written by hand from what the node types
+and JavaScript promise.
 """
 
 import json
@@ -46,7 +47,9 @@ def check(case: dict[str, Any], status: str, found: dict[str, Any], error: tuple
 
 @pytest.mark.parametrize("case", CASES)
 def test_workflow(case: dict[str, Any]) -> None:
-    run = Run(document_of(case)).start(case["input"]).settle()
+    run = Run(document_of(case))
+    run.variables = case.get("variables", {})
+    run.start(case["input"]).settle()
     found = {
         id_: [{port: [item["json"] for item in items] for port, items in ports.items()} for ports in runs]
         for id_, runs in run.nodes.items()

@@ -20,6 +20,7 @@ from domain.inbox import decider as inboxes
 from domain.schedule import decider as schedules
 from domain.subscription import decider as subscriptions
 from domain.ticking import PassTime
+from domain.variable import decider as variables
 from domain.workflow import decider as workflows
 from domain.workspace import decider as workspaces
 from infra.blobs import BlobStore
@@ -53,6 +54,7 @@ _DECIDERS: dict[str, Any] = {
     "letter": dead_letters,
     "schedule": schedules,
     "subscription": subscriptions,
+    "variables": variables,
 }
 LANES = {Topic.COMMANDS: Topic.EVENTS, Topic.EXECUTION_COMMANDS: Topic.EXECUTIONS}
 

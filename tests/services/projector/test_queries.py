@@ -8,6 +8,7 @@ from infra.postgres.pool import Pool
 from projections.catalog import TABLES
 from projections.executions.queries import find_fingerprint, get_execution, list_executions
 from projections.node_executions.queries import list_node_executions
+from projections.variables.queries import get_variable, list_variables, load_values
 from projections.webhooks.queries import find_webhook, list_webhooks
 from projections.workflow_versions.queries import get_version, list_versions
 from projections.workflows.queries import get_workflow, list_workflows
@@ -50,6 +51,21 @@ async def test_configuration(filled: World, pool: Pool) -> None:
     webhook = await find_webhook(pool, "endpoint-1")
     assert webhook is not None
     assert (webhook.workflow_id, webhook.active, await list_webhooks(pool, SPACE, FLOW)) == (FLOW, True, [webhook])
+
+
+async def test_variables(filled: World, pool: Pool) -> None:
+    found = await get_variable(pool, SPACE, "_rates")
+    assert found is not None
+    assert (found.value, found.version, found.created_at) == ("false", 6, instant(T0 + 5))
+    assert await get_variable(pool, OTHER, "_rates") is None
+    assert [row.name for row in await list_variables(pool, SPACE)] == ["Nothing", "_rates", "region"]
+    assert [row.name for row in await list_variables(pool, SPACE, limit=1, after="Nothing")] == ["_rates"]
+    one, all_ = (SPACE, frozenset({"region", "no such"})), (SPACE, None)
+    assert await load_values(pool, [one]) == {SPACE: {"region": [1, None]}}
+    assert await load_values(pool, [all_]) == {SPACE: {"Nothing": None, "_rates": False, "region": [1, None]}}
+    assert await load_values(pool, [one, all_]) == await load_values(pool, [all_])
+    assert await load_values(pool, [(OTHER, None), (SPACE, frozenset({"Nothing"}))]) == {SPACE: {"Nothing": None}}
+    assert await load_values(pool, []) == await load_values(pool, [("no uuid", None)]) == {}
 
 
 async def test_an_execution_with_its_runs(filled: World, pool: Pool) -> None:

@@ -44,8 +44,8 @@ async def test_a_clean_log_verifies(filled: World, pool: Pool) -> None:
 DOUBLE = """
 INSERT INTO read.executions
 SELECT queued_at + interval '1 s', id, workspace_id, workflow_id, workflow_version, status, trigger_type, trigger_node,
-       priority, fingerprint, retry_of, retry_count, parent_id, delivery_id, recoveries, input, output, error, response,
-       started_at, completed_at, stream_version
+       priority, fingerprint, retry_of, retry_count, parent_id, delivery_id, recoveries, variables, input, output,
+       error, response, started_at, completed_at, stream_version
 FROM read.executions WHERE id = $1
 """
 PLANTED = {
@@ -84,6 +84,15 @@ async def test_secrets_that_were_changed_in_the_rows_are_found(filled: World, po
     report = await verify(filled.log, pool)
     assert report.found == {"wrong_row": 2}
     assert {each.what for each in report.differences} == {"sealed differs", "access_token is 'x', should be None"}
+
+
+async def test_variables_that_were_changed_in_the_rows_are_found(filled: World, pool: Pool) -> None:
+    await pool.execute("UPDATE read.variables SET value = 'true' WHERE name = 'Nothing'")
+    await pool.execute("DELETE FROM read.variables WHERE name = 'region'")
+    await pool.execute("UPDATE read.executions SET variables = NULL WHERE id = $1", some_id("steps-1"))
+    report = await verify(filled.log, pool)
+    assert report.found == {"wrong_row": 2, "missing_row": 1}
+    assert {"value differs", "variables differs"} <= {each.what for each in report.differences}
 
 
 async def test_a_wrong_position_is_found(filled: World, pool: Pool) -> None:
