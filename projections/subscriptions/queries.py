@@ -109,6 +109,11 @@ async def active_subscriptions(connection: Connection) -> list[ActiveSubscriptio
     return [ActiveSubscription(row["id"], row["workspace_id"], row["definition"]) for row in rows]
 
 
+async def version_of_active(connection: Connection) -> str:
+    """Another one as soon as `active_subscriptions` gives something else; nothing of them is sent."""
+    return str(await connection.fetchval(_SQL["version_of_active"]))
+
+
 async def put_aside(connection: Connection, *, room_below: int, limit: int) -> list[PutAside]:
     """The oldest of each active subscription for which fewer than `room_below` wait, of all workspaces."""
     rows = await connection.fetch(_SQL["put_aside"], room_below, limit)

@@ -67,3 +67,7 @@ GROUP BY e.id;
 
 -- name: list_redelivered
 SELECT delivery_id::text, fingerprint FROM event_redeliveries WHERE id = ANY($1::uuid[]) AND workspace_id = $2;
+
+-- name: version_of_active
+SELECT coalesce(sum(hashtextextended(id::text || definition::text, 0)::numeric), 0)::text
+FROM event_subscriptions WHERE status = 'active';

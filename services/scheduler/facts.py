@@ -53,6 +53,9 @@ class Interests:
         }
         self._letters = tuple(name for name in _names(each.facts for each in self._operator) if b"dead_letter." in name)
 
+    def __bool__(self) -> bool:
+        return bool(self._by_workspace)
+
     def names(self, workspace: bytes, stream: bytes) -> Sequence[bytes]:
         """Wire names, in JSON, of the facts of this stream that are wanted: without one of them no commit matters."""
         if not stream.startswith(_KINDS):

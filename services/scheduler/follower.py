@@ -33,7 +33,7 @@ from infra.log.port import (
 from infra.postgres.pool import DATABASE_AWAY, Pool, open_pool
 from infra.telemetry.logs import get_logger
 from infra.telemetry.metrics import EVENTS_TOLD
-from projections.subscriptions.queries import ActiveSubscription, active_subscriptions, put_aside
+from projections.subscriptions.queries import active_subscriptions, put_aside, version_of_active
 from schemas.envelope import KIND_COMMAND, encode, partition_of
 from schemas.fence import GapInLog
 from schemas.registry import command_record
@@ -140,18 +140,17 @@ class EventFollower:
         try:
             reader = await work.open(stored)
             _log.info("telling subscriptions of events")
-            rows: list[ActiveSubscription] = []
-            interests = Interests(rows, self._operator)
+            audience = _Audience(pool, self._operator)
+            interests = await audience.as_of(stored)
             while not stop.is_set():
                 began = time.monotonic()
                 records = await reader.read(max_records=_READ_AT_ONCE, timeout=_READ_SECONDS)
-                await work.projected(records)
-                # Asked for behind the records: who subscribed before one of them was written is among these.
-                found = await active_subscriptions(pool)
-                if found != rows:
-                    rows, interests = found, Interests(found, self._operator)
+                reached = await work.projected(records)
+                if reached is not None:
+                    # Asked for behind the records: who subscribed before one of them was written is among these.
+                    interests = await audience.as_of(reached)
                 await work.tell(records, interests)
-                if not rows:
+                if not interests:
                     break
                 await work.take_up()
                 await asyncio.sleep(max(0.0, began + PACE_SECONDS - time.monotonic()))
@@ -163,6 +162,28 @@ class EventFollower:
             raise LogUnavailable("begins anew behind the cut") from error
         finally:
             await work.close()
+
+
+class _Audience:
+    """All active subscriptions, read when they may have changed."""
+
+    def __init__(self, pool: Pool, operator: str) -> None:
+        self._pool = pool
+        self._operator = operator
+        self._interests = Interests((), operator)
+        self._places: dict[Slot, Place] | None = None
+        self._version = ""
+
+    async def as_of(self, projected: Mapping[Slot, Place]) -> Interests:
+        """At the latest as the read models at these places have them."""
+        places = {slot: place for slot, place in projected.items() if slot[0] is Topic.EVENTS}
+        if places == self._places:
+            return self._interests  # nothing but commits of that topic changes a subscription
+        version = await version_of_active(self._pool)
+        if version != self._version:
+            self._interests = Interests(await active_subscriptions(self._pool), self._operator)
+        self._places, self._version = places, version
+        return self._interests
 
 
 class _Work:
@@ -193,8 +214,9 @@ class _Work:
             self._reader.seek(topic, partition, place.next_offset)
         return self._reader
 
-    async def projected(self, records: Sequence[Record]) -> None:
-        """Wait until the read models have all of these records."""
+    async def projected(self, records: Sequence[Record]) -> dict[Slot, Place] | None:
+        """Wait until the read models have all of these records; returns how far they are then, None for no records."""
+        reached: dict[Slot, Place] | None = None
         wanted: dict[Slot, int] = {}
         for record in records:
             wanted[record.topic, record.partition] = record.offset
@@ -203,6 +225,7 @@ class _Work:
             wanted = {slot: offset for slot, offset in wanted.items() if reached[slot].next_offset <= offset}
             if wanted:
                 await asyncio.sleep(_PROJECTED_SECONDS)
+        return reached
 
     async def tell(self, records: Sequence[Record], interests: Interests) -> None:
         """Send what they hold for anybody, and store the places from time to time. Raises GapInLog, LogError."""

@@ -13,7 +13,14 @@ from domain.decision import Decision
 from domain.subscription import decider
 from domain.subscription.commands import CreateSubscription, Notice, PlacedNotice, Redeliver, TellEvents
 from domain.subscription.definition import Definition, WebhookChannel
-from domain.subscription.events import DeliveryDropped, DeliveryQueued, SubscriptionCreated, SubscriptionPaused
+from domain.subscription.events import (
+    DeliveryDropped,
+    DeliveryQueued,
+    SubscriptionChanged,
+    SubscriptionCreated,
+    SubscriptionPaused,
+)
+from domain.workflow.events import WorkflowArchived
 from infra.log.memory import MemoryLog
 from infra.log.port import Topic
 from infra.postgres.migrate import migrate
@@ -23,6 +30,7 @@ from schemas.envelope import decode_command, partition_of
 from schemas.registry import decode_command_data
 from services.projector.projector import Projector
 from services.registration import DEFAULT_WORKSPACE, workspace_id_of
+from services.scheduler import follower
 from services.scheduler.follower import NAME, ROOM_BELOW, EventFollower
 from tests.projections.given import FLOW, SPACE, T0, World, some_id
 from tests.services.projector.conftest import at_end
@@ -108,8 +116,8 @@ def world_of_two() -> World:
 async def test_what_is_wanted_is_told_with_what_the_read_models_know(postgres_url: str, pool: Pool) -> None:
     world = world_of_two()
     log = world.log
-    follower = EventFollower(log, postgres_url, "https://flow.example", wall=lambda: T0)
-    async with running(Projector(log, postgres_url, now=lambda: T0), follower):
+    telling = EventFollower(log, postgres_url, "https://flow.example", wall=lambda: T0)
+    async with running(Projector(log, postgres_url, now=lambda: T0), telling):
         await until_followed(pool, log)  # what was before is told to nobody
         subscription = world.subscribe("failures", "execution.failed", "execution.completed", workflow=FLOW)
         nobody = world.subscribe("of another workflow", "execution.*", workflow=some_id("other"))
@@ -152,6 +160,53 @@ async def test_without_a_subscription_nothing_is_read(
         world.run_at_once("two")
         await until_followed(pool, log)
     assert len(readers) == 1  # the projector's own
+
+
+async def test_subscriptions_are_read_when_one_has_changed(
+    postgres_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, list[int]] = {"active_subscriptions": [], "version_of_active": []}
+
+    def counted(name: str) -> None:
+        query = getattr(follower, name)
+
+        async def counting(connection: Any) -> Any:
+            found = await query(connection)
+            asked[name].append(len(found))
+            return found
+
+        monkeypatch.setattr(follower, name, counting)
+
+    for name in asked:
+        counted(name)
+    world = world_of_two()
+    log = world.log
+    async with running(
+        Projector(log, postgres_url, now=lambda: T0), EventFollower(log, postgres_url, "", wall=lambda: T0)
+    ):
+        await until_followed(pool, log)
+        subscription = world.subscribe("failures", "execution.failed")
+        world.run_in_steps("first", fails=True)
+        await until_told(log, subscription, 1)
+        await until_followed(pool, log)
+        before = {name: len(calls) for name, calls in asked.items()}
+        for number in range(3):
+            world.run_in_steps(number, fails=True)
+            await until_told(log, subscription, 2 + number)
+            await until_followed(pool, log)
+        assert {name: len(calls) for name, calls in asked.items()} == before, "no subscription has changed"
+        world.commit(f"workflow-{FLOW}", [WorkflowArchived(T0 + 5)])
+        world.run_in_steps("behind another change", fails=True)
+        await until_told(log, subscription, 5)
+        assert len(asked["active_subscriptions"]) == before["active_subscriptions"]
+        definition = Definition("x", ["execution.completed"], WebhookChannel("https://x.example/in", "c"))
+        world.commit(f"subscription-{subscription}", [SubscriptionChanged(definition, T0)])
+        completed = world.run_at_once("completed")
+        await until_told(log, subscription, 6)
+        world.commit(f"subscription-{subscription}", [SubscriptionPaused(T0)])
+        world.run_at_once("to nobody")
+        await until_followed(pool, log)
+    assert told(log, subscription)[-1][1].notice.data["execution_id"] == completed
 
 
 async def test_the_operator_hears_of_letters_of_all_workspaces_and_others_of_their_own(
@@ -204,8 +259,8 @@ async def test_followers_that_die_at_any_moment_or_run_side_by_side_tell_everyth
         alive: list[asyncio.Task[None]] = []
 
         def begin() -> None:
-            follower = EventFollower(log, postgres_url, "", wall=lambda: T0)
-            alive.append(asyncio.create_task(follower.run(asyncio.Event())))
+            another = EventFollower(log, postgres_url, "", wall=lambda: T0)
+            alive.append(asyncio.create_task(another.run(asyncio.Event())))
 
         begin()
         wanted = set()
