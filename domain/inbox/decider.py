@@ -184,7 +184,9 @@ def _begin(delivery_id: str, now: int) -> DeliveryBegun:
 def _pass_time(state: Inbox | None, stream: str, now: int) -> Decision:
     if state is None:
         return Decision((), None)
-    begun = [*_ended_windows(state, now), *_turns(state, now)][:MOST_AT_ONCE]
+    begun: list[str] = []
+    if state.wakes_at is not None and state.wakes_at <= now:
+        begun = [*_ended_windows(state, now), *_turns(state, now)][:MOST_AT_ONCE]
     events: list[InboxEvent] = [_begin(each, now) for each in begun]
     if not events and state.clear_at is not None and state.clear_at <= now:
         events.append(InboxCleared(now))
@@ -198,7 +200,7 @@ def _ended_windows(state: Inbox, now: int) -> list[str]:
 def _turns(state: Inbox, now: int) -> list[str]:
     """Those in line whose turn it is. An installation that was away begins no more at once than the throttle lets."""
     found: list[str] = []
-    for _, lane, _, throttle in state.next_in_line():
+    for lane, throttle in state.next_in_line():
         counted = sum(start > now - throttle.period for start in lane.starts)
         free = max(0, throttle.limit - counted)
         found += [each for each, _ in zip(lane.line, range(free), strict=False)]
@@ -207,11 +209,7 @@ def _turns(state: Inbox, now: int) -> list[str]:
 
 def next_due(state: Inbox) -> int | None:
     """When the next one begins, or what is remembered has run out: owner's time, ms."""
-    times = [window.due for window in state.windows.values()]
-    times += [lane.free_at(throttle.limit, throttle.period) for _, lane, _, throttle in state.next_in_line()]
-    if state.clear_at is not None:
-        times.append(state.clear_at)
-    return min(times, default=None)
+    return min((at for at in (state.wakes_at, state.clear_at) if at is not None), default=None)
 
 
 def _decided(state: Inbox | None, events: Sequence[InboxEvent], stream: str, items: Items | None = None) -> Decision:

@@ -5,6 +5,7 @@ it has run out.
 """
 
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -42,6 +43,7 @@ DUPLICATES_PER_MINUTE: Final = 600
 KEPT_BYTES_PER_MINUTE: Final = 4_000_000
 """Of what is in duplicates and refused deliveries. These three: docs/limits.md."""
 MINUTE_MS: Final = 60_000
+_FEW: Final = 64
 
 
 class First(NamedTuple):
@@ -74,6 +76,10 @@ class Lane(msgspec.Struct, array_like=True):
     line: dict[str, None]
     period: int = 0
 
+    @property
+    def first(self) -> str | None:
+        return next(iter(self.line), None)
+
     def free_at(self, limit: int, period: int) -> int:
         """From when on one more may begin."""
         return self.starts[-limit] + period if len(self.starts) >= limit else 0
@@ -82,7 +88,9 @@ class Lane(msgspec.Struct, array_like=True):
 class Inbox(msgspec.Struct, array_like=True):
     """`keys`: dedup key → when it runs out, who came first and with what, packed, because they are many. `recent`,
     `keyed`: deliveries that were taken, by id: when, or (fingerprint, until when). `clear_at`: nothing is remembered
-    any more. `refused`, `duplicates`, `kept_bytes`: what was recorded of such in `minute`.
+    any more. `refused`, `duplicates`, `kept_bytes`: what was recorded of such in `minute`. `alarms`: when, and which
+    delivery that is held begins next in its window or its lane, as a heap; one that holds no longer may stand in it,
+    but not first.
     """
 
     keys: dict[bytes, bytes] = {}
@@ -98,6 +106,7 @@ class Inbox(msgspec.Struct, array_like=True):
     refused: int = 0
     duplicates: int = 0
     kept_bytes: int = 0
+    alarms: list[tuple[int, str]] = []
 
     def first_with(self, key: str, now: int) -> First | None:
         """The delivery that came first with this dedup key, if that still counts."""
@@ -112,15 +121,17 @@ class Inbox(msgspec.Struct, array_like=True):
         number = len(self.held) + (instead_of is None)
         return number <= MOST_HELD and self.held_bytes - left + size <= MOST_HELD_BYTES
 
-    def next_in_line(self) -> Iterator[tuple[str, Lane, Held, Throttle]]:
-        """Per throttle key with a line: key, lane, who is first, and its throttle."""
-        for key, lane in self.lanes.items():
-            first = next(iter(lane.line), None)
-            if first is not None:
-                held = self.held[first]
-                if held.gates.throttle is None:
-                    raise ImpossibleHistory(f"delivery {first} stands in line without a throttle")
-                yield key, lane, held, held.gates.throttle
+    def next_in_line(self) -> Iterator[tuple[Lane, Throttle]]:
+        """Each lane with a line, and the throttle of who is first in it."""
+        for delivery_id, held in self.held.items():
+            throttle = held.gates.throttle
+            if throttle is not None and self.lanes[throttle.key].first == delivery_id:
+                yield self.lanes[throttle.key], throttle
+
+    @property
+    def wakes_at(self) -> int | None:
+        """When the next one that is held begins."""
+        return self.alarms[0][0] if self.alarms else None
 
     def keeps_refusal(self, now: int) -> bool:
         """Whether one more that is refused is recorded."""
@@ -164,7 +175,40 @@ def evolve(state: Inbox | None, event: InboxEvent) -> Inbox:
             state.duplicates += 1
         case InboxCleared():
             _clear(state)
+    _tidy(state)
     return state
+
+
+def _due(state: Inbox, delivery_id: str) -> int | None:
+    """When it begins, if it is the next of its window or its lane."""
+    held = state.held.get(delivery_id)
+    if held is None:
+        return None
+    throttle, debounce = held.gates.throttle, held.gates.debounce
+    if throttle is not None:
+        lane = state.lanes[throttle.key]
+        return lane.free_at(throttle.limit, throttle.period) if lane.first == delivery_id else None
+    window = state.windows.get(debounce.key) if debounce is not None else None
+    return window.due if window is not None and window.delivery_id == delivery_id else None
+
+
+def _wake(state: Inbox, delivery_id: str | None) -> None:
+    """What begins next, or when, may have changed for the window or the lane in which it is first."""
+    due = _due(state, delivery_id) if delivery_id is not None else None
+    if due is not None and delivery_id is not None:
+        heappush(state.alarms, (due, delivery_id))
+
+
+def _tidy(state: Inbox) -> None:
+    """The first alarm is one that holds, and no more than twice as many stand there as may hold."""
+    if len(state.alarms) > 2 * len(state.held) + _FEW:
+        state.alarms = _alarms(state)
+    while state.alarms and _due(state, state.alarms[0][1]) != state.alarms[0][0]:
+        heappop(state.alarms)
+
+
+def _alarms(state: Inbox) -> list[tuple[int, str]]:
+    return sorted((due, name) for name in state.held if (due := _due(state, name)) is not None)
 
 
 def _keep(state: Inbox, event: DeliveryRefused | DeliveryDuplicated) -> None:
@@ -216,6 +260,7 @@ def _count(state: Inbox, throttle: Throttle, at: int) -> None:
     state.starts += len(kept) + 1 - len(lane.starts)
     lane.starts = [*kept, at]
     state.lanes[throttle.key] = lane  # last: the order is that of their use
+    _wake(state, lane.first)
     _until_needed(state, at + throttle.period)
     _forget_lanes(state, at)
 
@@ -242,6 +287,7 @@ def _hold(state: Inbox, event: DeliveryHeld) -> None:
         state.windows[gates.debounce.key] = Window(delivery.id, began, event.due)
     else:
         raise ImpossibleHistory(f"delivery {delivery.id} is held by nothing")
+    _wake(state, delivery.id)
 
 
 def _release(state: Inbox, delivery_id: str) -> Held:
@@ -260,6 +306,7 @@ def _clear(state: Inbox) -> None:
     state.lanes = {key: Lane([], lane.line, lane.period) for key, lane in state.lanes.items() if lane.line}
     state.starts = 0
     state.clear_at = None
+    state.alarms = _alarms(state)
 
 
 def _until(packed: bytes) -> int:
@@ -268,4 +315,11 @@ def _until(packed: bytes) -> int:
 
 _snapshots = Snapshots(Inbox, SNAPSHOT_FORMAT)
 snapshot = _snapshots.snapshot
-restore = _snapshots.restore
+
+
+def restore(data: bytes) -> Inbox:
+    """Raises ImpossibleHistory if it is not a snapshot of this program's."""
+    state = _snapshots.restore(data)
+    if not state.alarms:  # of a program that had none
+        state.alarms = _alarms(state)
+    return state

@@ -45,6 +45,17 @@ def item(name: object) -> list[dict[str, Any]]:
     return [{"json": {"body": {"name": str(name)}}}]
 
 
+def wakes_at(state: Inbox) -> int | None:
+    """When the next one that is held begins, by looking at all of them."""
+    due = [window.due for window in state.windows.values()]
+    for lane in state.lanes.values():
+        for first in list(lane.line)[:1]:
+            rule = state.held[first].gates.throttle
+            assert rule is not None
+            due.append(lane.free_at(rule.limit, rule.period))
+    return min(due, default=None)
+
+
 class Given:
     """Every state goes through a checkpoint and, folded from the events alone, is the same."""
 
@@ -83,6 +94,8 @@ class Given:
             self.folded = decider.evolve(self.folded, event)
         if decision.events:
             assert self.folded == self.state
+        if self.state is not None:
+            assert self.state.wakes_at == wakes_at(self.state)
         self.started += [(now, each.command) for each in decision.commands]
         return decision
 

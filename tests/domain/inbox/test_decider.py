@@ -1,5 +1,8 @@
 """The inbox of an endpoint: duplicates, what is too much, what is held; nothing starts twice, nothing is lost."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -26,6 +29,7 @@ from domain.inbox.state import (
     REFUSED_PER_MINUTE,
     REPEATED_WITHIN_MS,
 )
+from domain.ticking import PassTime
 from tests.domain.inbox.given import STREAM, Given, debounce, dedup, delivery, item, some_id, throttle
 
 
@@ -274,6 +278,55 @@ def test_a_checkpoint_of_the_program_before_is_read() -> None:
     restored = decider.restore(msgspec.msgpack.encode([form, state[:11]]))
     first = restored.first_with(dedup("k").dedup.key, 1_000)  # type: ignore[union-attr]
     assert first == (some_id("a"), 61_000, "")
+    for name, gates in (("b", throttle(1, 5_000, "delay")), ("c", throttle(1, 5_000, "delay")), ("d", debounce(900))):
+        inbox.receive(name, gates)
+    form, state = msgspec.msgpack.decode(decider.snapshot(inbox.state))
+    assert decider.next_due(decider.restore(msgspec.msgpack.encode([form, state[:11]]))) == 1_900
+
+
+class Walked(dict[str, Any]):
+    """Counts the steps of those who walk through it."""
+
+    steps = 0
+
+    def items(self) -> Any:
+        return self._counted(super().items())
+
+    def values(self) -> Any:
+        return self._counted(super().values())
+
+    def _counted(self, things: Iterable[Any]) -> Iterator[Any]:
+        for thing in things:
+            self.steps += 1
+            yield thing
+
+
+@pytest.mark.parametrize("excess", ["refuse", "delay"])
+def test_what_a_decision_costs_does_not_grow_with_the_keys_of_a_throttle(excess: str) -> None:
+    inbox = Given()
+    for name in range(300):
+        inbox.receive(name, throttle(1, 60_000, excess, name))
+    inbox.receive("waits", throttle(1, 60_000, "delay", 0))
+    state = inbox.state
+    assert state is not None
+    state.lanes = lanes = Walked(state.lanes)
+    for name in range(20):
+        command = ReceiveDelivery(delivery(("more", name)), throttle(1, 60_000, excess, ("more", name)), item(name))
+        decision = decider.decide(command, state, workspace="s", stream_id=STREAM, now=1_000)
+        assert decider.next_due(decision.state) == 61_000
+        decider.decide(PassTime(1_000), state, workspace="s", stream_id=STREAM, now=1_000)
+    assert lanes.steps <= 2 * 20, "it walks through the keys"
+
+
+def test_alarms_that_hold_no_longer_are_cleared_away() -> None:
+    inbox = Given()
+    inbox.receive("first of all", debounce(1_000, name="first of all"))
+    for name in range(1_000):
+        inbox.receive(name, debounce(900_000, name="k"), 1_001)
+    assert inbox.state is not None
+    assert len(inbox.state.alarms) < 100
+    inbox.ticks(2_000)
+    assert inbox.names == ["first of all"]
 
 
 def test_an_inbox_that_rests_forgets_everything() -> None:
