@@ -72,7 +72,9 @@ def cost_of(node: Node, deliveries: tuple[Delivery, ...]) -> int:
     operation = node.operation
     if isinstance(operation, Merge):
         return operation.cost(inputs_of(node, deliveries))
-    return len(deliveries[0].items) * node.weight
+    items = deliveries[0].items
+    within = operation.within(items) if isinstance(operation, Pure) and operation.within is not None else 0
+    return len(items) * node.weight + within
 
 
 def perform(node: Node, deliveries: tuple[Delivery, ...], run: int, scope: Scope) -> Output:

@@ -26,7 +26,11 @@ def _bind_split_out(parameters: Parameters) -> Operation:
             for element in elements
         ]
 
-    return Pure(lambda run: map_items(run, split), weight=4)
+    def elements(items: Items) -> int:
+        lists = (read_path(item["json"], path) for item in items)
+        return sum(len(each) for each in lists if isinstance(each, list))
+
+    return Pure(lambda run: map_items(run, split), weight=4, within=elements)
 
 
 def _bind_aggregate(parameters: Parameters) -> Operation:

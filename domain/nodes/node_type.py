@@ -85,12 +85,14 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Pure:
-    """`weight`: what an item costs, in evaluated expressions; heavy runs are sent to the compute pool. `script`: code
-    that the sandbox runs first; `run` turns its answer (`scope.script`) into the output."""
+    """`weight`: what an item costs, in evaluated expressions; heavy runs are sent to the compute pool. `within`: how
+    much there is in the items that costs, too. `script`: code that the sandbox runs first; `run` turns its answer
+    (`scope.script`) into the output."""
 
     run: Callable[[Run], Output]
     outputs: tuple[str, ...] = (MAIN,)
     weight: int = 1
+    within: Callable[[Items], int] | None = None
     script: Script | None = None
 
 

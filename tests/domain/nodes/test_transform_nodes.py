@@ -537,3 +537,11 @@ def test_heavy_runs_go_to_the_pool(type_: str, parameters: dict[str, Any], count
     run = Run(document).start([{"n": 1}] * count)
     assert any(isinstance(effect, Compute) for effect in run.open)
     assert run.settle().status == "completed"
+
+
+@pytest.mark.parametrize(("count", "pooled"), [(990, False), (1_000, True)])
+def test_what_makes_many_items_of_one_goes_to_the_pool(count: int, pooled: bool) -> None:
+    document = workflow([node("start", "manual"), node("x", "split_out", {"field": "ns"})], "start -> x")
+    run = Run(document).start([{"ns": list(range(count))}])
+    assert any(isinstance(effect, Compute) for effect in run.open) == pooled
+    assert [item["json"]["ns"] for item in run.settle().output] == list(range(count))
