@@ -169,7 +169,10 @@ class Sandbox:
             try:
                 return await self._once(kind, tenant, request, seconds)
             except _Ended:  # a used process, or the whole sandbox, was gone before: code has no effects, so once more
-                return await self._once(kind, tenant, request, seconds)
+                pass
+            except SandboxBroken:  # it has ended, and nobody knew yet
+                await self._drop_zygote()
+            return await self._once(kind, tenant, request, seconds)
         except SandboxBroken as error:
             await self._drop_zygote()
             raise SandboxFailed("sandbox_failed", str(error)) from None
@@ -191,7 +194,7 @@ class Sandbox:
         except TimeoutError:
             raise SandboxFailed("timeout", f"the code took longer than {request.limits.seconds:g} seconds") from None
         except EOFError:
-            if process.runs > 1 or self._zygote is None or not self._zygote.alive:
+            if process.runs > 1 or self._zygote is None or await self._zygote.ends():
                 raise _Ended("the sandbox ended") from None
             raise SandboxFailed(
                 "out_of_memory", f"the code's process ended: it used more than {limits.memory >> 20} MB or crashed"

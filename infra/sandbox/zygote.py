@@ -11,6 +11,8 @@ from infra.sandbox.layout import Layout, SandboxBroken
 Kind = Literal["javascript", "v8", "python"]
 
 START_SECONDS = 20.0
+ENDING_SECONDS = 0.2
+ENDING_LOOKS = 20
 
 
 class Process:
@@ -94,7 +96,21 @@ class Zygote:
 
     @property
     def alive(self) -> bool:
-        return self._program.returncode is None
+        """Its first process holds the other end of the control socket; that bubblewrap has ended is heard later."""
+        try:
+            return bool(self._control.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    async def ends(self) -> bool:
+        """Whether it has ended, or is about to: its processes do not end all at once."""
+        for _ in range(ENDING_LOOKS):
+            if not self.alive:
+                return True
+            await asyncio.sleep(ENDING_SECONDS / ENDING_LOOKS)
+        return False
 
     async def fork(self, kind: Kind, tenant: str, *, memory: int, cpu_seconds: int) -> Process:
         """A new process for a tenant. Raises SandboxBroken."""
@@ -119,7 +135,7 @@ class Zygote:
     async def close(self) -> None:
         """End the sandbox with all that is in it."""
         self._control.close()
-        if self.alive:
+        if self._program.returncode is None:
             self._program.kill()  # its process namespace ends with it
         await self._program.wait()
 

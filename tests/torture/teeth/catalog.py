@@ -126,4 +126,29 @@ TEETH = (
         "C08",
         "tests/domain/execution/test_attempts.py::test_keys_come_from_execution_node_run_and_item_not_from_the_attempt",
     ),
+    Tooth(
+        "a-firing-is-named-by-its-tick",
+        "C15",
+        "tests/domain/schedule/test_decider.py::"
+        "test_a_firing_starts_an_execution_under_ids_derived_from_schedule_and_due_time",
+    ),
+    Tooth("a-secret-is-bound-to-no-place", "S25", "tests/infra/test_vault.py::test_nothing_opens_in_another_place"),
+    Tooth("a-secret-in-an-exception", "C18, S24", "tests/services/worker/test_credential_canaries.py::test_http"),
+    Tooth(
+        "a-dedup-key-counts-for-nothing",
+        "C04",
+        "tests/domain/inbox/test_decider.py::"
+        "test_a_second_one_with_the_same_key_is_a_duplicate_until_the_first_is_so_old",
+    ),
+    Tooth(
+        "a-place-under-a-limit-is-kept",
+        "slots return to zero",
+        "tests/domain/limit/test_limits.py::"
+        "test_an_execution_begins_when_it_has_all_its_places_and_gives_them_back_at_its_end",
+    ),
+    Tooth(
+        "one-try-more-than-allowed",
+        "retries ≤ limit",
+        "tests/domain/execution/test_attempts.py::test_only_failed_items_are_tried_again_and_attempts_count_all_tries",
+    ),
 )
