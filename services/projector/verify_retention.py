@@ -9,7 +9,7 @@ from services.projector.verify_values import Row
 
 MayBeGone: TypeAlias = Callable[[tuple[Any, ...], Row], bool]
 
-FADED = {"executions": ("input", "output", "response"), "node_executions": ("output", "logs")}
+FADED = {"executions": ("variables", "input", "output", "response"), "node_executions": ("output", "logs")}
 """Columns that a row may have lost with its payloads."""
 
 _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
