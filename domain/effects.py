@@ -66,7 +66,7 @@ class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults
     `body_data` as bytes (base64). `response`: what is made of the answer's body, by its content type where `auto`.
     `delay_seconds`: it is sent so long after its attempt began. `timeout_seconds`: for all of it, the delay included;
     `exchange_seconds`: without the delay, if that is less. `proxy`: an http address. `credential`: authenticates it,
-    when it is sent.
+    when it is sent. `then`: requests that follow, in the same effect.
     """
 
     method: str
@@ -90,6 +90,20 @@ class HttpRequest(msgspec.Struct, frozen=True, tag="http_request", omit_defaults
     verify_tls: bool = True
     pages: Pages | None = None
     credential: CredentialRef | None = None
+    then: list["HttpStep"] = []
+
+
+class HttpStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request that follows where the one before it was answered well (a status below 400).
+
+    `url_at`: where the answers so far say its address; `fill`: place in its JSON body → where the answers say what
+    stands there. Answers are numbered from 0: `0.upload_url`. Where none says it, nothing follows. The answer is the
+    last one's; only the last request is what may have happened, those before it must leave nothing behind that counts.
+    """
+
+    request: HttpRequest
+    url_at: str = ""
+    fill: dict[str, str] = {}
 
 
 class SqlQuery(msgspec.Struct, frozen=True, tag="sql_query", omit_defaults=True):
@@ -156,7 +170,8 @@ Effect = HttpRequest | SqlQuery | RedisCommand | SendMail
 class HttpResponse(msgspec.Struct, frozen=True, tag="http_response", omit_defaults=True):
     """What came back. `body` is decoded JSON where the content type says so, else text; `binary`: a file in its place.
 
-    `earlier`: of a list with pages, the bodies of the pages before this one.
+    `earlier`: of a list with pages, the bodies of the pages before this one. `missing`: what a request that should have
+    followed would have needed of the answers.
     """
 
     status: int
@@ -164,6 +179,7 @@ class HttpResponse(msgspec.Struct, frozen=True, tag="http_response", omit_defaul
     body: Any = None
     binary: dict[str, Any] | None = None
     earlier: list[Any] = []
+    missing: str = ""
 
 
 class EffectError(msgspec.Struct, frozen=True, omit_defaults=True):

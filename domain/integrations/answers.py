@@ -20,6 +20,21 @@ def at(value: Any, place: str) -> Any:
     return value
 
 
+def put_at(json: Any, place: str, value: Any) -> Any:
+    """A copy of `json` with `value` at a dotted place (`files.0.title`); what is not there yet is made."""
+    name, _, rest = place.partition(".")
+    if name.isdecimal():
+        entries: Any = list(json) if isinstance(json, list) else []
+        key: Any = int(name)
+        entries += [None] * (key + 1 - len(entries))
+        there = entries[key]
+    else:
+        entries = dict(json) if isinstance(json, dict) else {}
+        key, there = name, entries.get(name)
+    entries[key] = put_at(there, rest, value) if rest else value
+    return entries
+
+
 def found_at(answer: Any, place: str) -> list[Any]:
     """What an operation's `items` means: `user` the object there, `channels[]` the entries of the list there."""
     if not place.endswith("[]"):

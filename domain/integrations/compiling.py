@@ -105,9 +105,15 @@ def _problems(integration: Integration) -> Iterator[str]:
             if operation.effect is None:
                 yield f"{operation.key}: an operation that is no HTTP request says its effect class"
             continue
-        in_path = {field.parameter.name for field in operation.fields if field.place == "path"}
-        if set(holes(operation.request.path)) != in_path:
-            yield f"{operation.key}: the path {operation.request.path!r} and the path parameters differ"
+        requests = [operation.request, *(step.request for step in operation.then)]
+        if any(field.step >= len(requests) for field in operation.fields):
+            yield f"{operation.key}: a parameter belongs to a request that there is not"
+        if any(request.file and request.file not in names for request in requests):
+            yield f"{operation.key}: the parameter that names the file is missing"
+        for number, request in enumerate(requests):
+            placed = [field for field in operation.fields if field.step == number and field.place == "path"]
+            if set(holes(request.path)) != {field.parameter.name for field in placed}:
+                yield f"{operation.key}: the path {request.path!r} and the path parameters differ"
 
 
 def _bind(integration: Integration, parameters: Parameters) -> Effects:
@@ -122,8 +128,9 @@ def _bind(integration: Integration, parameters: Parameters) -> Effects:
 
     def request(scope: Scope) -> Effect:
         values = {name: evaluate(scope) for name, evaluate in evaluators.items()}
+        values[ITEM] = scope.items[scope.item_index]
         if not isinstance(operation.request, Request):
-            return operation.request({**values, ITEM: scope.items[scope.item_index]}, credential)
+            return operation.request(values, credential)
         described = http_request(integration, operation, values, credential)
         if operation.pages is None or limit is None:
             return described
@@ -173,6 +180,8 @@ def _conclude(integration: Integration, operation: Operation, limit: int | None)
         if over_http:
             if _is_done_already(integration, operation, value):
                 return as_items([operation.empty])
+            if value.get("missing"):
+                raise NodeFailure(UNEXPECTED, f"{integration.title} answered without {value['missing']}")
             answers = together(value)
             if answers in ([None], [""]):
                 return as_items([operation.empty])

@@ -38,16 +38,27 @@ CLASS_OF_METHOD: Mapping[Method, EffectClass] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A parameter and where its value goes. `sent_as`: the provider's name for it."""
+    """A parameter and where its value goes. `sent_as`: the provider's name for it; `step`: in which of the requests, 0
+    the first."""
 
     parameter: Parameter
     place: Place
     sent_as: str
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OfFile:
+    """In the place of a constant: the name or the size (bytes) of the item's file that the parameter `of` names."""
+
+    fact: Literal["name", "size"]
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The request of an operation; what stands here is sent always. `form`: the body is a form, not JSON.
+    """The request of an operation; what stands here is sent always. `form`: the body is a form, not JSON; `file`: it is
+    the item's file that this parameter names.
 
     `{name}` in the path is the parameter's value as one escaped segment, `{name*}` as several.
     """
@@ -58,6 +69,20 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     form: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A request that follows in the same operation, where the one before it was answered well.
+
+    `url_at`: where the answers so far say its address, which gets neither credential nor the integration's headers;
+    `fill`: place in its body → where the answers say what stands there. Answers are numbered from 0: `0.upload_url`.
+    """
+
+    request: Request
+    url_at: str = ""
+    fill: Mapping[str, str] = field(default_factory=dict)
 
 
 Values = Mapping[str, Any]
@@ -80,7 +105,8 @@ class Operation:
     where the whole answer is the list, nothing: the whole answer; or a function. `empty`: put out where the answer has
     no body. `already`: the provider's codes that refuse because it is so already, which is no failure: an effect that
     is repeated after a crash meets its own work. `effect`: by the method unless it is given. `source`: the page of the
-    provider's documentation.
+    provider's documentation. `then`: requests that follow; the last one is what the operation does, those before it
+    must leave nothing behind that counts, as they are sent again where it fails.
     """
 
     name: str
@@ -95,12 +121,14 @@ class Operation:
     empty: Mapping[str, Any] = field(default_factory=lambda: {"done": True})
     already: tuple[str, ...] = ()
     source: str = ""
+    then: tuple[Step, ...] = ()
 
     @property
     def effect_class(self) -> EffectClass:
         if self.effect is not None:
             return self.effect
-        return CLASS_OF_METHOD[self.request.method] if isinstance(self.request, Request) else "unsafe"
+        decisive = self.then[-1].request if self.then else self.request
+        return CLASS_OF_METHOD[decisive.method] if isinstance(decisive, Request) else "unsafe"
 
     @property
     def key(self) -> str:
@@ -156,6 +184,19 @@ def delete(path: str, **body: Any) -> Request:
     return Request("DELETE", path, body=body)
 
 
+def upload(file: str) -> Request:
+    """A POST of the bytes of the item's file that the parameter `file` names, to where a Step says."""
+    return Request("POST", "", file=file)
+
+
+def file_name(of: str) -> OfFile:
+    return OfFile("name", of)
+
+
+def file_size(of: str) -> OfFile:
+    return OfFile("size", of)
+
+
 def path(name: str, kind: Kind = "text", *, docs: str) -> Field:
     """A required parameter that stands in the path."""
     return Field(Parameter(name, kind, docs, required=True), "path", name)
@@ -169,9 +210,9 @@ def header(name: str, kind: Kind = "text", *, docs: str, sent_as: str, **more: A
     return Field(Parameter(name, kind, docs, **more), "header", sent_as)
 
 
-def body(name: str, kind: Kind = "text", *, docs: str, sent_as: str = "", **more: Any) -> Field:
+def body(name: str, kind: Kind = "text", *, docs: str, sent_as: str = "", step: int = 0, **more: Any) -> Field:
     """`more`: what Parameter takes, such as `required`, `default`, `choices`."""
-    return Field(Parameter(name, kind, docs, **more), "body", sent_as or name)
+    return Field(Parameter(name, kind, docs, **more), "body", sent_as or name, step)
 
 
 def local(name: str, kind: Kind = "text", *, docs: str, **more: Any) -> Field:

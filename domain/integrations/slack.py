@@ -1,4 +1,4 @@
-"""Slack's Web API: messages, channels, people, reactions.
+"""Slack's Web API: messages, files, channels, people, reactions.
 
 Reading methods take query parameters, writing ones JSON. Every answer has status 200 and says by `ok` whether it worked
 (https://docs.slack.dev/apis/web-api/using-the-slack-web-api); too many requests are a 429 with Retry-After
@@ -13,7 +13,21 @@ from domain.credential.http_test import TEST_SECONDS, refusal
 from domain.effects import CredentialRef, HttpRequest
 from domain.integrations.errors import CONFLICT, FORBIDDEN, NOT_FOUND, RATE_LIMITED, UNAUTHORIZED, UNAVAILABLE, Errors
 from domain.integrations.pages import cursor
-from domain.integrations.shape import Field, Integration, Operation, body, get, more, post, query
+from domain.integrations.shape import (
+    Field,
+    Integration,
+    Operation,
+    Step,
+    body,
+    file_name,
+    file_size,
+    get,
+    local,
+    more,
+    post,
+    query,
+    upload,
+)
 from domain.nodes.node_type import MAIN, Example
 
 _API = "https://slack.com/api"
@@ -72,8 +86,11 @@ ERRORS = Errors(
         "restricted_action": FORBIDDEN,
         "cant_update_message": FORBIDDEN,
         "cant_delete_message": FORBIDDEN,
+        "file_uploads_disabled": FORBIDDEN,
+        "file_uploads_except_images_disabled": FORBIDDEN,
         "channel_not_found": NOT_FOUND,
         "message_not_found": NOT_FOUND,
+        "file_not_found": NOT_FOUND,
         "thread_not_found": NOT_FOUND,
         "user_not_found": NOT_FOUND,
         "users_not_found": NOT_FOUND,
@@ -138,6 +155,29 @@ OPERATIONS = (
         (query("channel", docs=_CHANNEL, required=True), query("message_ts", docs=_TS, required=True)),
         resource="message",
         source=_DOCS + "chat.getPermalink",
+    ),
+    Operation(
+        "upload",
+        "Upload a file",
+        "Uploads a file of the item and shares it in a channel; without one only the app sees it (scope files:write).",
+        post("/files.getUploadURLExternal", form=True, filename=file_name("file"), length=file_size("file")),
+        (
+            local("file", docs="Which of the item's files.", default="data"),
+            body("filename", docs="Its name in Slack, with an ending; the file's own unless given."),
+            body("alt_txt", docs="What an image shows, for screen readers."),
+            body("snippet_type", docs="The language of a snippet, such as python."),
+            body("title", docs="Its title.", sent_as="files.0.title", step=2),
+            body("channel", docs=_CHANNEL, sent_as="channel_id", step=2),
+            body("thread_ts", docs="The `ts` of the message whose thread this belongs to.", step=2),
+            body("initial_comment", docs="The message that comes with it.", step=2),
+        ),
+        resource="file",
+        items="files[]",
+        source=_DOCS + "files.getUploadURLExternal",
+        then=(
+            Step(upload("file"), url_at="0.upload_url"),
+            Step(post("/files.completeUploadExternal"), fill={"files.0.id": "0.file_id"}),
+        ),
     ),
     Operation(
         "list",
@@ -292,7 +332,7 @@ OPERATIONS = (
 SLACK = Integration(
     "slack",
     "Slack",
-    "Posts, reads and changes messages, channels and reactions of a Slack workspace.",
+    "Posts, reads and changes messages, channels and reactions of a Slack workspace, and uploads files to it.",
     OPERATIONS,
     credential=SLACK_CREDENTIAL,
     also_accepts=("oauth2",),

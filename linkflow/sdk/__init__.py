@@ -34,9 +34,12 @@ from domain.integrations.shape import (
     Integration,
     Operation,
     Request,
+    Step,
     body,
     delete,
     fields,
+    file_name,
+    file_size,
     get,
     header,
     local,
@@ -46,6 +49,7 @@ from domain.integrations.shape import (
     post,
     put,
     query,
+    upload,
 )
 from domain.nodes.failures import BAD_PARAMETER, NodeFailure
 from domain.nodes.node_type import MAIN, POOLED, Effects, Example, NodeType, Output, Pure, Run, map_items
@@ -91,11 +95,14 @@ __all__ = [
     "Scope",
     "SendMail",
     "SqlQuery",
+    "Step",
     "body",
     "compile_integration",
     "cursor",
     "delete",
     "fields",
+    "file_name",
+    "file_size",
     "get",
     "header",
     "http_test",
@@ -110,4 +117,5 @@ __all__ = [
     "post",
     "put",
     "query",
+    "upload",
 ]

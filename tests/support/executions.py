@@ -130,6 +130,8 @@ class Run:
 
     def start(self, jsons: Sequence[dict[str, Any]] = ({},), trigger: str = "start", **fields: Any) -> "Run":
         begin = fields.pop("begin", True)
+        files = fields.pop("files", None)
+        beside = {"binary": files} if files else {}
         return self.do(
             StartExecution(
                 execution_id=self.execution,
@@ -137,7 +139,7 @@ class Run:
                 workflow_version=1,
                 trigger_node=trigger,
                 trigger_type=fields.pop("trigger_type", "manual"),
-                items=items(*jsons),
+                items=[item | beside for item in items(*jsons)],
                 queued_at=self.now,
                 **fields,
             ),

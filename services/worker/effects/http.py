@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from domain.effects import EffectError, HttpRequest
+from domain.integrations.steps import MissingInAnswer, next_request
 from domain.nodes.http_pages import items_of, next_page
 from infra.egress.guard import EgressGuard, EgressRefused
 from infra.egress.targets import Target, parse_target
@@ -56,7 +57,7 @@ class HttpEffects:
             if request.delay_seconds:
                 seconds = await _wait(request, seconds)
             async with asyncio.timeout(seconds):
-                return call.hidden(await call.all_pages())
+                return call.hidden(await call.all_steps())
         except CredentialProblem as problem:
             failed = problem.as_error()
         except Unusable as unusable:
@@ -95,11 +96,37 @@ class _Call:
         self._first: Target | None = None
         self._progress = Progress()
         self._room = request.max_response_bytes
+        self._decisive = not request.then
+        """The request that is under way is the last one."""
 
-    async def all_pages(self) -> dict[str, Any]:
-        """The last page's answer, with the bodies of those before it."""
-        request, earlier, count = self._request, list[Any](), 0
+    async def all_steps(self) -> dict[str, Any]:
+        """The answer of the last request, or of the first that nothing could follow on."""
         await self._open()
+        value = await self._all_pages(self._request)
+        answers = [value["body"]]
+        for step in self._request.then:
+            if value["status"] >= 400:
+                return value
+            try:
+                following = next_request(step, answers)
+            except MissingInAnswer as missing:
+                return {**value, "missing": missing.place}
+            self._check_address(following)
+            self._progress = Progress()
+            self._decisive = step is self._request.then[-1]
+            value = await self._all_pages(following)
+            answers.append(value["body"])
+        return value
+
+    def _check_address(self, request: HttpRequest) -> None:
+        """What an answer says is no way out of encryption; where it leads, the egress guard judges as ever."""
+        target = parse_target(request.url)
+        if self._first is not None and self._first.scheme == "https" and target.scheme != "https":
+            raise EgressRefused(f"the answer names {target.scheme}://{target.host}: it would go unencrypted")
+
+    async def _all_pages(self, request: HttpRequest) -> dict[str, Any]:
+        """The last page's answer, with the bodies of those before it."""
+        earlier, count = list[Any](), 0
         while True:
             answer = await self._answer(request)
             value = {"status": answer.status, "headers": answer.headers, **self._decoded(answer)}
@@ -136,6 +163,7 @@ class _Call:
         unknown = error.unknown and self._progress.sent
         if self._progress.answers and error.code in {"connection_failed", "tls_failed", "timeout", "invalid_request"}:
             unknown = True
+        unknown = unknown and self._decisive
         return msgspec.structs.replace(error, unknown=unknown, message=self._hide(error.message)[:_LONGEST_MESSAGE])
 
     def _hide(self, text: str) -> str:
@@ -161,7 +189,7 @@ class _Call:
             if target.origin != self._first.origin:
                 plain = msgspec.structs.replace(request, headers=headers_for(target, self._first, request.headers))
                 return await self._send(plain)
-        if self._opened is None or self._credentials is None:
+        if self._opened is None or self._credentials is None or request.credential is None:
             return await self._send(request)
         authorised = await self._credentials.authorise(request, self._opened)
         answer = await self._send(authorised)

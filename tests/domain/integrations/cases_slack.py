@@ -1,5 +1,7 @@
 """Slack: requests and answers as on the pages https://docs.slack.dev/reference/methods/METHOD."""
 
+from typing import Any
+
 from tests.domain.integrations.table import Case, http
 
 API = "https://slack.com/api"
@@ -9,6 +11,21 @@ MESSAGE = {"text": "Here's a message for you", "username": "ecto1", "type": "mes
 GENERAL = {"id": "C012AB3CD", "name": "general", "is_channel": True, "is_archived": False}
 RANDOM = {"id": "C061EG9T2", "name": "random", "is_channel": True, "is_archived": False}
 SPENGLER = {"id": "W012A3CDE", "team_id": "T012AB3C4", "name": "spengler", "deleted": False}
+
+
+FILE = {"data": "aGVsbG8gd29ybGQh", "mime_type": "text/plain", "file_name": "hello.txt", "size": 12}
+UPLOAD_URL = "https://files.slack.com/upload/v1/CwABAAAAXAoAAVnX"
+
+
+def uploaded(file: dict[str, Any], **body: Any) -> list[dict[str, Any]]:
+    """The two steps behind files.getUploadURLExternal."""
+    headers = {"Content-Type": file["mime_type"]}
+    raw = {"method": "POST", "url": "", "headers": headers, "body_data": file["data"]}
+    done: dict[str, Any] = {"method": "POST", "url": f"{API}/files.completeUploadExternal"}
+    return [
+        {"request": raw, "url_at": "0.upload_url"},
+        {"request": done | {"body": body}, "fill": {"files.0.id": "0.file_id"}},
+    ]
 
 
 def ok(**fields: object) -> dict[str, object]:
@@ -98,6 +115,65 @@ CASES: tuple[Case, ...] = (
         query={"channel": CHANNEL, "message_ts": TS},
         answer=ok(channel=CHANNEL, permalink="https://ghostbusters.slack.com/archives/C1H9RESGA/p135854651500008"),
         items=[ok(channel=CHANNEL, permalink="https://ghostbusters.slack.com/archives/C1H9RESGA/p135854651500008")],
+    ),
+    http(
+        "file.upload",
+        {
+            "file": "scan",
+            "filename": "{{ $json.name }}.txt",
+            "alt_txt": "A greeting",
+            "snippet_type": "text",
+            "title": "slack-test",
+            "channel": "C0NF841BK",
+            "thread_ts": "1524523204.000192",
+            "initial_comment": "Look",
+        },
+        f"POST {API}/files.getUploadURLExternal",
+        form={"filename": "greeting.txt", "length": "12", "alt_txt": "A greeting", "snippet_type": "text"},
+        then=uploaded(
+            FILE,
+            files=[{"title": "slack-test"}],
+            channel_id="C0NF841BK",
+            thread_ts="1524523204.000192",
+            initial_comment="Look",
+        ),
+        item={"name": "greeting"},
+        files={"scan": FILE},
+        answer=ok(files=[{"id": "F123ABC456", "title": "slack-test"}]),
+        items=[{"id": "F123ABC456", "title": "slack-test"}],
+    ),
+    http(  # the first answer refuses: nothing follows
+        "file.upload",
+        {},
+        f"POST {API}/files.getUploadURLExternal",
+        form={"filename": "hello.txt", "length": "12"},
+        then=uploaded(FILE),
+        files={"data": FILE},
+        answer=refused("file_uploads_disabled"),
+        missing="0.upload_url",
+        failure=("forbidden", False),
+    ),
+    http(  # an answer that is none
+        "file.upload",
+        {},
+        f"POST {API}/files.getUploadURLExternal",
+        form={"filename": "hello.txt", "length": "12"},
+        then=uploaded(FILE),
+        files={"data": FILE},
+        answer=ok(file_id="F123ABC456"),
+        missing="0.upload_url",
+        failure=("unexpected_answer", False),
+    ),
+    http(  # the upload itself
+        "file.upload",
+        {},
+        f"POST {API}/files.getUploadURLExternal",
+        form={"filename": "hello.txt", "length": "12"},
+        then=uploaded(FILE),
+        files={"data": FILE},
+        status=503,
+        answer="busy",
+        failure=("unavailable", True),
     ),
     http(
         "channel.list",

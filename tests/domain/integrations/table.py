@@ -22,6 +22,7 @@ class Case:
 
     `effect`: the effect as plain values, without its credential and what has its default. `answers`: what comes back,
     one effect after the other (pages); `failure`: the code, and whether it is retriable, or the seconds to wait.
+    `files`: of the item.
     """
 
     operation: str
@@ -31,6 +32,7 @@ class Case:
     items: Sequence[Any] = ()
     failure: tuple[str, bool | float] | None = None
     item: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
 
 
 def http(
@@ -48,8 +50,11 @@ def http(
     items: Sequence[Any] = (),
     failure: tuple[str, bool | float] | None = None,
     item: dict[str, Any] | None = None,
+    then: Sequence[dict[str, Any]] = (),
+    missing: str = "",
+    files: dict[str, Any] | None = None,
 ) -> Case:
-    """A case over HTTP; `request`: `POST https://…`."""
+    """A case over HTTP; `request`: `POST https://…`; `then`: the steps that follow."""
     method, url = request.split(" ")
     effect: dict[str, Any] = {"type": "http_request", "method": method, "url": url}
     if query:
@@ -60,8 +65,12 @@ def http(
         effect["body"] = body
     if form is not None:
         effect["form"] = form
+    if then:
+        effect["then"] = list(then)
     came = {"status": status, "headers": answer_headers or {}, "body": answer}
-    return Case(operation, parameters, effect, came, items, failure, item or {})
+    if missing:
+        came["missing"] = missing
+    return Case(operation, parameters, effect, came, items, failure, item or {}, files or {})
 
 
 def selects(operation: str) -> dict[str, str]:
@@ -69,16 +78,18 @@ def selects(operation: str) -> dict[str, str]:
     return {"resource": resource, "operation": name} if resource else {"operation": name}
 
 
-def started(type_: str, parameters: dict[str, Any], item: dict[str, Any], **fields: Any) -> Run:
+def started(
+    type_: str, parameters: dict[str, Any], item: dict[str, Any], files: dict[str, Any] | None = None, **fields: Any
+) -> Run:
     document = workflow(
         [node("start", "manual"), node("x", type_, parameters, credentials=CREDENTIAL, **fields)], "start -> x"
     )
-    return Run(document).start([item])
+    return Run(document).start([item], files=files)
 
 
 def run_case(type_: str, case: Case, **fields: Any) -> Run:
     """The execution up to the attempt; `fields`: of the node."""
-    return started(type_, {**selects(case.operation), **case.parameters}, case.item, **fields)
+    return started(type_, {**selects(case.operation), **case.parameters}, case.item, case.files, **fields)
 
 
 def effect_of(run: Run) -> dict[str, Any]:
@@ -90,6 +101,10 @@ def effect_of(run: Run) -> dict[str, Any]:
     plain.pop("credential")
     plain.pop("timeout_seconds", None)
     plain.pop("pages", None)
+    for step in plain.get("then", ()):
+        step["request"].pop("type")
+        credential = step["request"].pop("credential", None)
+        assert (credential is None) == ("url_at" in step), "only the provider's own addresses get the credential"
     return plain
 
 

@@ -12,7 +12,7 @@ from domain.integrations.answers import at, found_at
 from domain.integrations.compiling import compile_integration
 from domain.integrations.errors import Errors, failure_in
 from domain.integrations.requests import fill_path, form_of
-from domain.integrations.shape import Integration, Operation, body, get, header, local, path, post, query
+from domain.integrations.shape import Integration, Operation, Step, body, get, header, local, path, post, query, upload
 from domain.nodes.catalogue import describe
 from domain.nodes.failures import NodeFailure
 from domain.nodes.registry import NODE_TYPES
@@ -263,6 +263,9 @@ def test_an_answer_that_is_not_what_is_documented() -> None:
         ((Operation("a", "A", "A.", get("/")), Operation("b", "B", "B.", get("/"), resource="r")), "resource"),
         ((Operation("a", "A", "A.", get("/"), (query("q", docs="."), query("q", docs="."))),), "used twice"),
         ((Operation("a", "A", "A.", get("/"), (local("operation", docs="."),)),), "used twice"),
+        ((Operation("a", "A", "A.", post("/"), then=(Step(post("/{x}")),)),), "the path '/{x}'"),
+        ((Operation("a", "A", "A.", post("/"), (body("x", docs=".", step=1),)),), "a request that there is not"),
+        ((Operation("a", "A", "A.", upload("file")),), "names the file"),
         ((Operation("a", "A", "A.", lambda _values, _credential: None),), "effect class"),  # type: ignore[arg-type,return-value]
     ],
 )
