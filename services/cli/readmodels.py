@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from domain.schedule.zones import moment_of
 from services.cli.access import database_settings, opened_log, opened_pool
 from services.cli.output import Json, console, messages, print_json, print_table
 
@@ -20,6 +21,7 @@ Progress = Callable[[int, int], None]
 def register(app: typer.Typer) -> None:
     app.command("rebuild")(rebuild)
     app.command("verify")(verify)
+    app.command("restored")(restored)
 
 
 def rebuild(
@@ -68,6 +70,42 @@ def verify(as_json: Json = False) -> None:
         _print_report(report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def restored(
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Record that history begins where the log does; take the rows away.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """After a backup of the database was restored: what the log has no more. Stop everything else first."""
+    from services.projector.restored import Missing
+    from services.projector.restored import adopt as run_adopt
+    from services.projector.restored import look as run_look
+
+    settings = database_settings()
+
+    async def work() -> Missing:
+        async with opened_pool(settings) as pool, opened_log(settings) as log:
+            return await (run_adopt if adopt else run_look)(log, pool)
+
+    missing = asyncio.run(work())
+    if as_json:
+        print_json({"adopted": adopt and bool(missing.partitions), **asdict(missing)})
+        return
+    print_table(
+        ["partition", "history begins", "the log begins"],
+        [[number, begin, first] for number, (begin, first) in sorted(missing.partitions.items())],
+        empty="nothing is missing: go on",
+    )
+    if missing.partitions:
+        newest = (
+            ""
+            if missing.newest is None
+            else f", the last of which ended at {moment_of(missing.newest):%Y-%m-%d %H:%M} (UTC)"
+        )
+        done = "were taken away" if adopt else "go with --adopt"
+        console().print(f"{missing.executions} executions without their history{newest}: {done}", markup=False)
 
 
 def _as_json(report: "VerifyReport") -> dict[str, Any]:

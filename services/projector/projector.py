@@ -22,11 +22,13 @@ from projections.positions import Place, load_positions
 from schemas.envelope import KIND_COMMIT, header
 from services.projector.batch import Entry, PartitionFold, PlaceKey
 from services.projector.feed import Feed
-from services.projector.rebuild import rebuild
+from services.projector.rebuild import RebuildRefused, rebuild
 from services.projector.schema import prepare
 from services.projector.store import SESSION, PositionMoved, ProjectorStore
 from services.projector.writing import DeadLetterOffice, fold_until, write_batch
 
+REBUILD_AGAIN_SECONDS = 15.0
+"""After one that was refused: another is under way, retention is, or history is missing."""
 CHANNEL = "linkflow_projected"
 """NOTIFY goes there after rows have become visible."""
 
@@ -251,7 +253,14 @@ class Projector:
         _log.info("rebuilding projections of another version", projections=list(names))
         pool = await open_pool(self._url, min_size=1, max_size=2, application_name="linkflow rebuild")
         try:
-            report = await rebuild(self._log, pool, names)
+            while True:
+                try:
+                    report = await rebuild(self._log, pool, names)
+                except RebuildRefused as error:  # the others go on meanwhile, and so do the old rows
+                    _log.error("a rebuild has to wait", projections=list(names), reason=str(error))
+                    await asyncio.sleep(REBUILD_AGAIN_SECONDS)
+                else:
+                    break
             _log.info("rebuilt", projections=report.names, events=report.events, seconds=round(report.seconds, 1))
         finally:
             pool.terminate()

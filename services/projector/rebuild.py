@@ -124,7 +124,9 @@ class _Rebuild:
         try:
             places = {key: begin_of_history(key, at, cuts) for key, at in own.items()}
         except HistoryMissing as error:
-            raise RebuildRefused(f"{error}; the live rows stay as they are") from error
+            raise RebuildRefused(
+                f"{error}; the live rows stay as they are. If a backup was restored: linkflow restored (docs/backup.md)"
+            ) from error
         async with self._connection.transaction():
             await self._connection.execute(f"DROP SCHEMA IF EXISTS {NEXT} CASCADE; CREATE SCHEMA {NEXT}")
             await create(self._connection, NEXT, self._projections, places)

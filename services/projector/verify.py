@@ -81,8 +81,9 @@ class VerifyRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`kind`: gap, undecodable, epoch, version, answered_twice, stream, queued_at, transition, terminal (history);
-    position, missing_row, wrong_row, surplus_row (rows)."""
+    """`kind`: missing_history (nothing of that partition is compared), gap, undecodable, epoch, version,
+    answered_twice, stream, queued_at, transition, terminal (history); position, missing_row, wrong_row, surplus_row
+    (rows)."""
 
     kind: str
     where: str
@@ -116,7 +117,7 @@ class VerifyReport:
 async def verify(log: Log, pool: Pool, progress: Progress = lambda done, total: None) -> VerifyReport:
     """Compare all rows with the log up to the stored positions, as they stand at one moment.
 
-    Raises VerifyRefused if there are no read models yet or the log was cut. LogUnavailable passes through.
+    Raises VerifyRefused if there are no read models yet. LogUnavailable passes through.
     """
     began = time.monotonic()
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
@@ -137,6 +138,7 @@ class _Verification:
         self._progress = progress
         self._ends: dict[tuple[str, int], int] = {}
         self._stored: list[Row] = []
+        self._missing: set[tuple[str, int]] = set()
         self._retention = Retention()
         self._read = 0
 
@@ -155,12 +157,19 @@ class _Verification:
         self._retention = await load_retention(self._connection)
         for topic, partition in self._ends:
             begin = self._retention.begin_of(topic, partition)
-            if await self._log.first_offset(Topic(topic), partition) > begin:
-                raise VerifyRefused(
-                    f"the log of {topic}/{partition} was cut, not by retention: its history is not complete"
+            first = await self._log.first_offset(Topic(topic), partition)
+            if first > begin:
+                self._missing.add((topic, partition))
+                self._report.add(
+                    "missing_history",
+                    f"{topic}/{partition}",
+                    f"offsets {begin} to {first - 1} are gone, and the database does not know what stood there;"
+                    " if a backup of it was restored: linkflow restored (docs/backup.md)",
                 )
 
     async def aggregates(self) -> None:
+        if any(topic == Topic.EVENTS for topic, _ in self._missing):
+            return
         history = AggregateHistory(self._report.add)
         for partition in self._partitions(Topic.EVENTS):
             await self._fold(Topic.EVENTS, partition, history.fold)
@@ -207,10 +216,11 @@ class _Verification:
                 return crc32(f"execution-{key[0]}".encode()) % count in chosen
 
             await self._compare("blob_uses", verify_blob_uses.COLUMNS, 2, uses, own, expected.use_may_be_gone)
-        await self._compare("usage_hours", verify_usage.COLUMNS, 2, usage, lambda _: True)
+        if not self._missing:  # it adds up all partitions
+            await self._compare("usage_hours", verify_usage.COLUMNS, 2, usage, lambda _: True)
 
     def _partitions(self, topic: Topic) -> list[int]:
-        return sorted(partition for name, partition in self._ends if name == topic)
+        return sorted(key[1] for key in self._ends if key[0] == topic and key not in self._missing)
 
     def _groups(self) -> Iterator[list[int]]:
         group: list[int] = []

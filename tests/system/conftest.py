@@ -15,6 +15,7 @@ from tests.support.client import Client
 from tests.support.cluster import Roles
 from tests.support.postgres import PostgresServer
 from tests.support.stub import Stub
+from tests.torture.clocks import SteppedClock, faketime_library
 
 FULL = os.environ.get("LINKFLOW_TEST_FULL", "") == "1"
 LOGS = ["postgres", pytest.param("kafka", marks=pytest.mark.kafka)]
@@ -85,3 +86,26 @@ async def client(shared: Roles) -> AsyncIterator[Client]:
 
 def _log(request: pytest.FixtureRequest, name: str) -> str:
     return f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if name == "kafka" else name
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """One whose clock can be set."""
+    if faketime_library() is None:
+        pytest.skip("there is no libfaketime: the database's clock cannot be set")
+    made = PostgresServer()
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def clock(server: PostgresServer) -> SteppedClock:
+    """The server's; it runs."""
+    library = faketime_library()
+    assert library is not None
+    clock = SteppedClock(library, server.home / "clock")
+    server.environment = clock.environment
+    server.start()
+    return clock

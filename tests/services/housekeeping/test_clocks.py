@@ -25,8 +25,8 @@ from services.housekeeping.jobs import Work
 from services.housekeeping.retention import apply_retention
 from services.projector.verify import verify
 from tests.projections.given import FLOW, World, queued, some_id
-from tests.services.housekeeping.conftest import projected
-from tests.services.housekeeping.test_retention import DAY, HOUR, executions
+from tests.services.housekeeping.conftest import DAY, HOUR, projected
+from tests.services.housekeeping.test_retention import executions
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 YEARS = timedelta(days=3_650)

@@ -1,0 +1,176 @@
+"""A backup of the database beside a log that retention has cut since: it is said what is missing, and a way on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.log.port import Topic
+from infra.postgres.pool import Pool, open_pool
+from projections.catalog import PROJECTIONS
+from services.housekeeping.log_cut import cut_log
+from services.housekeeping.retention import apply_retention
+from services.projector import projector
+from services.projector.projector import Projector
+from services.projector.rebuild import RebuildRefused, rebuild
+from services.projector.restored import RestoreRefused, adopt, look
+from services.projector.verify import verify
+from tests.projections.given import T0, World, some_id
+from tests.services.housekeeping.conftest import DAY, Project, end_of
+from tests.services.housekeeping.test_retention import agrees, at, executions, rows
+from tests.services.projector.conftest import caught_up
+from tests.support.backup import back_up, restore
+
+KEPT = {some_id(f"{kind}-{number}") for kind, count in (("open", 4), ("new", 6)) for number in range(count)}
+
+
+async def age(world: World, pool: Pool, days: float) -> None:
+    await apply_retention(at(days, world, pool))
+    await cut_log(at(days, world, pool))
+
+
+def end_open(world: World, days: float) -> None:
+    """Those that were open, and held the log, end."""
+    moment = T0 + int(days * DAY)
+    for number in range(4):
+        stream = f"execution-{some_id(f'open-{number}')}"
+        world.commit(stream, end_of(moment), queued_at=T0 + DAY, time=moment)
+
+
+@asynccontextmanager
+async def brought_back(url: str, file: Path) -> AsyncIterator[Pool]:
+    await restore(url, file)
+    pool = await open_pool(url, min_size=1, max_size=6)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    return tmp_path / "backup"
+
+
+async def test_what_was_cut_since_the_backup_is_said_and_adopted(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path
+) -> None:
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    usage = await rows(pool, "usage_hours")
+    firsts = [await old_and_new.log.first_offset(Topic.EXECUTIONS, number) for number in range(2)]
+    async with brought_back(postgres_url, backup) as restored:
+        report = await verify(old_and_new.log, restored)
+        assert report.found == {"missing_history": 2}
+        assert "linkflow restored" in report.differences[0].what
+        with pytest.raises(RebuildRefused, match="linkflow restored"):
+            await rebuild(old_and_new.log, restored, "all")
+
+        before = await rows(restored)
+        missing = await look(old_and_new.log, restored)
+        assert missing.partitions == {number: (0, first) for number, first in enumerate(firsts)}
+        assert missing.executions > 0
+        assert await rows(restored) == before
+        assert await adopt(old_and_new.log, restored) == missing
+        assert await executions(restored) >= KEPT
+        assert len(await executions(restored)) == len(KEPT) + 22 - missing.executions
+        assert await rows(restored, "usage_hours") == usage
+        assert (await look(old_and_new.log, restored)).partitions == {}
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+        await age(old_and_new, restored, 46)
+        assert await executions(restored) == KEPT
+        await agrees(old_and_new, restored)
+
+
+async def test_a_backup_that_knows_of_earlier_cuts_in_another_epoch(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, project: Project
+) -> None:
+    await age(old_and_new, pool, 30.7)
+    for partition in range(2):
+        old_and_new.owner(Topic.EXECUTIONS, partition).take_over(f"second-{partition}")
+    end_open(old_and_new, 5)
+    for number in range(6):
+        old_and_new.run_at_once(f"late-{number}", at=T0 + 41 * DAY)
+    await project(old_and_new)
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 71.5)
+    usage = await rows(pool, "usage_hours")
+    async with brought_back(postgres_url, backup) as restored:
+        missing = await look(old_and_new.log, restored)
+        assert missing.partitions
+        assert any(begin > 0 for begin, _ in missing.partitions.values())
+        await adopt(old_and_new.log, restored)
+        assert await rows(restored, "usage_hours") == usage
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+        await age(old_and_new, restored, 80)
+        await agrees(old_and_new, restored)
+        assert await executions(restored) == set()
+
+
+async def test_a_log_that_somebody_else_cut_is_not_adopted(old_and_new: World, pool: Pool) -> None:
+    end = await old_and_new.log.end_offset(Topic.EXECUTIONS, 0)
+    await old_and_new.log.delete_before(Topic.EXECUTIONS, 0, end - 1)
+    before = await rows(pool)
+    for each in (look, adopt):
+        with pytest.raises(RestoreRefused, match="is open, and the log has its beginning no more"):
+            await each(old_and_new.log, pool)
+    assert await rows(pool) == before
+
+
+async def test_a_backup_that_is_too_old_for_the_log_is_refused(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, project: Project
+) -> None:
+    await back_up(postgres_url, backup)
+    end_open(old_and_new, 41)
+    for number in range(6):
+        old_and_new.run_at_once(f"after-{number}", at=T0 + 42 * DAY)
+    await project(old_and_new)
+    await age(old_and_new, pool, 100)
+    async with brought_back(postgres_url, backup) as restored:
+        with pytest.raises(RestoreRefused, match="Restore a newer backup"):
+            await look(old_and_new.log, restored)
+
+
+async def test_a_rebuild_that_has_to_wait_stops_no_projector(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "REBUILD_AGAIN_SECONDS", 0.1)
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    async with brought_back(postgres_url, backup) as restored:
+        await restored.execute("UPDATE read.projections SET version = 0 WHERE name = 'node_executions'")
+        stop = asyncio.Event()
+        running = asyncio.create_task(Projector(old_and_new.log, postgres_url, now=lambda: T0).run(stop))
+        try:
+            old_and_new.run_at_once("newest", at=T0 + 45 * DAY)
+            async with asyncio.timeout(60):
+                while some_id("newest") not in await executions(restored):
+                    assert not running.done(), running.result()
+                    await asyncio.sleep(0.05)
+                await adopt_between(old_and_new, restored)
+                while await restored.fetchval("SELECT count(*) FROM projections WHERE version > 0") != len(PROJECTIONS):
+                    assert not running.done(), running.result()
+                    await asyncio.sleep(0.05)
+            await caught_up(old_and_new.log, postgres_url, restored, running)
+        finally:
+            stop.set()
+            await running
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+
+
+async def adopt_between(world: World, pool: Pool) -> None:
+    """Between two tries of the projector to rebuild."""
+    while True:
+        try:
+            await adopt(world.log, pool)
+        except RestoreRefused as error:
+            if "under way" not in str(error):
+                raise
+            await asyncio.sleep(0.02)
+        else:
+            return
