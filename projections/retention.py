@@ -60,7 +60,8 @@ AGED_TABLES: Final = {
     "event_deliveries": ("created_at", "x.ended_at IS NOT NULL"),
     "event_redeliveries": ("at", "true"),
 }
-"""Rows of other tables that go with the executions of their time: the column that says when, and which may go."""
+"""Rows of other tables that go with the executions of their time: the column that says when, and which may go. Each has
+an index on workspace and that column, of those that may go."""
 
 
 class Horizon(msgspec.Struct, frozen=True):

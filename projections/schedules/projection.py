@@ -22,7 +22,7 @@ from domain.schedule.events import (
 from projections.facts import Commit, text
 from projections.operations import Insert, Operation, Table, Update, Upsert, Values
 
-VERSION = 1
+VERSION = 2
 LATE_MS = 5_000
 """A firing that is further behind is called late; ticks come every second."""
 

@@ -42,6 +42,8 @@ CREATE TABLE schedule_firings (
     at timestamptz NOT NULL
 );
 CREATE INDEX schedule_firings_by_due ON schedule_firings (schedule_id, due_at DESC, id DESC);
+-- For retention (projections/retention.py, AGED_TABLES).
+CREATE INDEX schedule_firings_by_age ON schedule_firings (workspace_id, at);
 
 CREATE TABLE schedule_backfills (
     id uuid PRIMARY KEY,

@@ -18,7 +18,7 @@ from projections.facts import (
 )
 from projections.operations import Operation, Table, Update, Upsert, Values
 
-VERSION = 2
+VERSION = 3
 
 WEBHOOK_DELIVERIES = Table(
     name="webhook_deliveries",

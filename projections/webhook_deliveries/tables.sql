@@ -23,5 +23,7 @@ CREATE TABLE webhook_deliveries (
     stream_version bigint NOT NULL
 );
 CREATE INDEX webhook_deliveries_by_workflow ON webhook_deliveries (workflow_id, received_at DESC, id DESC);
+-- For retention (projections/retention.py, AGED_TABLES).
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (workspace_id, updated_at) WHERE status <> 'held';
 CREATE INDEX webhook_deliveries_by_key ON webhook_deliveries (endpoint_id, dedup_key, received_at)
     WHERE dedup_key IS NOT NULL;

@@ -17,7 +17,7 @@ import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.postgres.pool import PooledConnection
-from projections.retention import AGED_TABLES, REBUILDING, ended, fade, faded, has_payloads
+from projections.retention import AGED_TABLES, REBUILDING, fade, faded, has_payloads
 from services.housekeeping.jobs import Work
 
 BATCH: Final = 1_000
@@ -27,6 +27,10 @@ _KEYS: Final = {"node_executions": "execution_id", "executions": "id"}
 _LOCK_TIMEOUT: Final = "500ms"
 _WORTH_A_VACUUM: Final = 1_000
 
+_KEPT_OF_MONTH: Final = (
+    'FROM read."executions_{month}" e LEFT JOIN read.horizons h ON h.workspace_id = e.workspace_id'
+    " WHERE (e.completed_at < h.ended_before AND e.queued_at < h.ended_before) IS NOT TRUE"
+)
 _GONE: Final = "unnest($1::timestamptz[], $2::uuid[]) AS gone(queued_at, id)"
 """The keys of executions."""
 
@@ -94,23 +98,21 @@ async def _drop_months(work: Work) -> None:
 
 
 async def _is_kept(connection: Any, month: str) -> bool:
-    """Whether the month has an execution that is open or ended lately enough."""
-    return bool(
-        await connection.fetchval(
-            f'SELECT EXISTS (SELECT FROM read."executions_{month}" e WHERE ({ended("e")}) IS NOT TRUE)'
-        )
-    )
+    """Whether the month has an execution that is open or ended lately enough. The first one ends the search."""
+    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT {_KEPT_OF_MONTH.format(month=month)})"))
 
 
 async def _drop_month(work: Work, month: str) -> int:
-    """Readers wait for it for half a second at most; if they do not let it through, the next run does it."""
+    """Its rows are looked at once more while nobody can write to it; everybody else waits for the drop alone, for half
+    a second at most. If somebody does not let it through, the next run does it."""
     try:
         async with batch(work) as connection:
             await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-            await connection.execute("LOCK TABLE ONLY read.executions, read.node_executions IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(f'LOCK TABLE read."executions_{month}" IN SHARE MODE')
             if await _is_kept(connection, month):
                 return 0
             counted = await connection.fetchval(f'SELECT count(*) FROM read."executions_{month}"')
+            await connection.execute("LOCK TABLE ONLY read.executions, read.node_executions IN ACCESS EXCLUSIVE MODE")
             for table in _KEYS:
                 await connection.execute(f'DROP TABLE IF EXISTS read."{table}_{month}"')
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
@@ -139,20 +141,23 @@ async def _take_payloads(work: Work, workspace: UUID, before: datetime) -> set[s
 
 
 async def _take_aged(work: Work, workspace: UUID, before: datetime) -> None:
-    for table, (at, condition) in AGED_TABLES.items():
+    for table in AGED_TABLES:
         while True:
             async with batch(work) as connection:
-                done = await connection.execute(
-                    f"DELETE FROM {table} WHERE id IN (SELECT x.id FROM {table} x"
-                    f" WHERE x.workspace_id = $1 AND x.{at} < $2 AND {condition} LIMIT $3)",
-                    workspace,
-                    before,
-                    BATCH,
-                )
+                done = await connection.execute(take_aged(table), workspace, before, BATCH)
             count = int(done.rpartition(" ")[2])
             work.count(table, count)
             if count < BATCH:
                 break
+
+
+def take_aged(table: str) -> str:
+    """Deletes rows of $1 (workspace) from before $2, $3 at most."""
+    at, condition = AGED_TABLES[table]
+    return (
+        f"DELETE FROM {table} WHERE id IN (SELECT x.id FROM {table} x"
+        f" WHERE x.workspace_id = $1 AND x.{at} < $2 AND {condition} LIMIT $3)"
+    )
 
 
 async def _in_batches(

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -14,14 +15,15 @@ from infra.blobs import PostgresBlobs
 from infra.log.port import Topic
 from infra.postgres.pool import Pool
 from projections.catalog import PROJECTIONS, TABLES
-from projections.retention import REBUILDING, HistoryMissing, load_cuts
+from projections.retention import AGED_TABLES, REBUILDING, HistoryMissing, load_cuts
 from schemas.envelope import EventRecord, partition_of
 from schemas.payloads import BlobCollector
 from schemas.registry import encode_event
+from services.housekeeping import retention
 from services.housekeeping.blobs import delete_blobs
 from services.housekeeping.jobs import Work
 from services.housekeeping.log_cut import INPUTS_KEPT_MS, cut_log
-from services.housekeeping.retention import RebuildUnderWay, apply_retention
+from services.housekeeping.retention import RebuildUnderWay, apply_retention, take_aged
 from services.projector import rebuild as rebuilding
 from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
@@ -241,6 +243,67 @@ async def test_months_of_which_nothing_is_kept_are_dropped(old_and_new: World, p
     await project(old_and_new)
     assert some_id("late") in await executions(pool)
     await agrees(old_and_new, pool)
+
+
+async def test_a_month_is_looked_at_while_everybody_reads(
+    old_and_new: World, pool: Pool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only who would write to that month waits: what was seen of it stays true until it is dropped."""
+    looking, go_on = asyncio.Event(), asyncio.Event()
+    look = retention._is_kept
+
+    async def slowly(connection: Any, month: str) -> bool:
+        found = await look(connection, month)
+        if connection is not pool:  # in the transaction of the drop
+            looking.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(retention, "_is_kept", slowly)
+    running = asyncio.create_task(apply_retention(at(100, old_and_new, pool)))
+    try:
+        async with asyncio.timeout(20):
+            await looking.wait()
+            assert await pool.fetchval("SELECT count(*) FROM executions", timeout=2) == 12 + 8 + 6 + 6
+            assert await pool.fetchval("SELECT count(*) FROM node_executions", timeout=2) > 0
+            old_and_new.run_at_once("another month", at=T0 + 99 * DAY)
+            await project(old_and_new)
+            month = f"{moment_of(T0 + 40 * DAY):%Y_%m}"
+            async with pool.acquire() as writer:
+                await writer.execute("SET lock_timeout = '50ms'")
+                with pytest.raises(asyncpg.LockNotAvailableError):
+                    await writer.execute(f'UPDATE read."executions_{month}" SET status = status')
+                await writer.execute("RESET lock_timeout")
+    finally:
+        go_on.set()
+        await running
+    assert await executions(pool) == {some_id("another month"), *(some_id(f"open-{number}") for number in range(4))}
+
+
+@pytest.mark.parametrize("table", AGED_TABLES)
+async def test_what_ages_is_found_by_an_index(pool: Pool, project: Project, table: str) -> None:
+    await project(World())
+    filled = {
+        "schedule_firings": "(id, schedule_id, workspace_id, due_at, last_due_at, local_time, last_local_time, outcome,"
+        " reason, dst, count, more, late_by, jitter, execution_status, message, at) SELECT gen_random_uuid(),"
+        " gen_random_uuid(), space, t, t, '', '', '', '', '', 1, false, 0, 0, '', '', t",
+        "webhook_deliveries": "(id, workspace_id, workflow_id, workflow_version, node, endpoint_id, status, code,"
+        " reason, repeats, more, excerpt, received_at, updated_at, stream_version) SELECT gen_random_uuid(), space,"
+        " gen_random_uuid(), 1, '', '', 'refused', '', '', false, 0, '', t, t, 1",
+        "event_deliveries": "(id, subscription_id, workspace_id, event_type, notice, test, status, created_at,"
+        " queued_at, ended_at) SELECT gen_random_uuid(), gen_random_uuid(), space, '', '{}', false, '', t, t, t",
+    }
+    await pool.execute(
+        f"INSERT INTO read.{table} {filled[table]} FROM (SELECT now() - make_interval(mins => n) AS t,"
+        " md5((n % 50)::text)::uuid AS space FROM generate_series(1, 50000) AS n) AS made; ANALYZE read." + table
+    )
+    plan = await pool.fetch(
+        "EXPLAIN " + take_aged(table).replace("$1", "md5('7')::uuid").replace("$2", "now() - interval '34 days'")
+        .replace("$3", "1000")
+    )  # fmt: skip
+    text = "\n".join(row[0] for row in plan)
+    assert f"{table}_by_age" in text
+    assert "Seq Scan" not in text
 
 
 async def test_owners_and_projector_are_waited_for(old_and_new: World, pool: Pool) -> None:
