@@ -59,6 +59,8 @@ AGED_TABLES: Final = {
     "webhook_deliveries": ("updated_at", "x.status <> 'held'"),
     "event_deliveries": ("created_at", "x.ended_at IS NOT NULL"),
     "event_redeliveries": ("at", "true"),
+    "schedule_backfills": ("ended_at", "x.ended_at IS NOT NULL"),
+    "dead_letters": ("updated_at", "x.status <> 'open'"),
 }
 """Rows of other tables that go with the executions of their time: the column that says when, and which may go. Each has
 an index on workspace and that column, of those that may go."""

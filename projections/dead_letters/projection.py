@@ -5,7 +5,7 @@ import msgspec
 from projections.facts import Commit, LetterDiscarded, LetterRecorded, LetterRedriven, LetterReviewed, payload, text
 from projections.operations import Insert, Operation, Table, Update, Values
 
-VERSION = 2
+VERSION = 3
 
 DEAD_LETTERS = Table(
     name="dead_letters",

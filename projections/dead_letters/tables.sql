@@ -22,3 +22,5 @@ CREATE TABLE dead_letters (
     stream_version bigint NOT NULL
 );
 CREATE INDEX dead_letters_by_workspace ON dead_letters (workspace_id, created_at DESC, id DESC);
+-- For retention (projections/retention.py, AGED_TABLES).
+CREATE INDEX dead_letters_by_age ON dead_letters (workspace_id, updated_at) WHERE status <> 'open';

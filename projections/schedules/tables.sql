@@ -60,3 +60,4 @@ CREATE TABLE schedule_backfills (
     fingerprint text NOT NULL
 );
 CREATE INDEX schedule_backfills_by_schedule ON schedule_backfills (schedule_id, started_at DESC, id DESC);
+CREATE INDEX schedule_backfills_by_age ON schedule_backfills (workspace_id, ended_at) WHERE ended_at IS NOT NULL;

@@ -4,15 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from domain.schedule.zones import moment_of
-from infra.log.port import Topic
 from services.housekeeping.jobs import Work
-from services.housekeeping.places import LANES, appended_at, commits_read, inputs_answered
+from services.housekeeping.places import INPUTS, LANES, appended_at, commits_read, inputs_answered
 from services.housekeeping.retention import batch, forget_uses
 
 YOUNGEST: Final = timedelta(days=1)
 """What was stored later may be named by something that is on its way."""
 BATCH: Final = 500
-_INPUTS: Final = {Topic.EXECUTIONS: Topic.EXECUTION_COMMANDS, Topic.EVENTS: Topic.COMMANDS}
 
 # Other aggregates are few and kept for ever, and so are their values.
 _OTHERS = (
@@ -41,7 +39,7 @@ async def _stored_before(work: Work) -> datetime:
         for partition in range(work.log.partitions):
             answered = await inputs_answered(work, topic, partition)
             read = await commits_read(work, topic, partition)
-            waiting = await appended_at(work, _INPUTS[topic], partition, answered)
+            waiting = await appended_at(work, INPUTS[topic], partition, answered)
             unread = await appended_at(work, topic, partition, read)
             oldest = min(oldest, *(at for at in (waiting, unread) if at is not None), work.now)
     now: datetime = await work.pool.fetchval("SELECT now()")

@@ -26,7 +26,7 @@ from schemas.envelope import KIND_COMMIT, CommitRecord, decode_commit, header
 from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence
 from services.housekeeping.jobs import Work
-from services.housekeeping.places import LANES, appended_at, commits_read, inputs_answered
+from services.housekeeping.places import INPUTS, LANES, appended_at, commits_read, inputs_answered
 from services.housekeeping.retention import batch, forget_uses
 
 COMMITS_KEPT_MS: Final = 86_400_000
@@ -53,12 +53,13 @@ async def cut_log(work: Work) -> None:
             await _cut_commits(work, partition)
         except HistoryMissing as error:
             work.figures.setdefault("refused", []).append(str(error))
-        answered = await inputs_answered(work, Topic.EXECUTIONS, partition)
-        await _cut_older(work, "inputs", Topic.EXECUTION_COMMANDS, partition, answered, INPUTS_KEPT_MS)
+        for commits, inputs in INPUTS.items():
+            answered = await inputs_answered(work, commits, partition)
+            await _cut_older(work, "inputs", inputs, partition, answered, INPUTS_KEPT_MS)
         end = await work.log.end_offset(Topic.DEAD_LETTERS, partition)
         await _cut_older(work, "letters", Topic.DEAD_LETTERS, partition, end, LETTERS_KEPT_MS)
     if work.log_schema and work.figures["commits"] + work.figures["inputs"] >= _WORTH_A_VACUUM:
-        for table in ("executions", "execution_commands"):
+        for table in ("executions", "execution_commands", "commands"):
             await work.pool.execute(f'VACUUM (ANALYZE) "{work.log_schema}".{table}')
 
 

@@ -4,6 +4,8 @@ from infra.log.port import LogUnavailable, Topic
 from services.housekeeping.jobs import Work
 
 LANES = {Topic.EXECUTIONS: "executions", Topic.EVENTS: "aggregates"}
+INPUTS = {Topic.EXECUTIONS: Topic.EXECUTION_COMMANDS, Topic.EVENTS: Topic.COMMANDS}
+"""Of each commit topic, the topic that it answers."""
 
 
 async def commits_read(work: Work, topic: Topic, partition: int) -> int:

@@ -17,6 +17,8 @@ _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
     "webhook_deliveries": ("updated_at", lambda row: row["status"] != "held"),
     "event_deliveries": ("created_at", lambda row: row["ended_at"] is not None),
     "event_redeliveries": ("at", lambda _: True),
+    "schedule_backfills": ("ended_at", lambda row: row["ended_at"] is not None),
+    "dead_letters": ("updated_at", lambda row: row["status"] != "open"),
 }
 _NEVER = -1
 

@@ -8,6 +8,10 @@ import asyncpg
 import msgspec
 import pytest
 
+from domain.dead_letter.events import LetterDiscarded, LetterRecorded, LetterRedriven, LetterReviewed
+from domain.schedule.definition import Definition
+from domain.schedule.events import BackfillEnded, BackfillStarted, ScheduleCreated
+from domain.schedule.timing import ByCron
 from domain.schedule.zones import moment_of
 from domain.workflow.events import WorkflowVersionAdded
 from domain.workspace.events import RetentionSet, WorkspaceCreated
@@ -280,6 +284,36 @@ async def test_a_month_is_looked_at_while_everybody_reads(
     assert await executions(pool) == {some_id("another month"), *(some_id(f"open-{number}") for number in range(4))}
 
 
+async def test_letters_and_backfills_that_are_settled_go_and_others_stay(pool: Pool, project: Project) -> None:
+    world = World()
+    world.configure()
+    for name in ("open", "redriven", "discarded", "young"):
+        stream, begun = f"letter-{some_id(name)}", T0 + (40 * DAY if name == "young" else 0)
+        letter = LetterRecorded("linkflow.commands", 0, 7, "malformed_record", "no", begun)
+        world.commit(stream, [letter, LetterReviewed(begun + 1)])
+        if name == "redriven":
+            world.commit(stream, [LetterRedriven(T0 + 2, 1, "execution-1")])
+        elif name != "open":
+            world.commit(stream, [LetterDiscarded(begun + 2)])
+    stream = f"schedule-{some_id('schedule')}"
+    world.commit(stream, [ScheduleCreated(Definition(FLOW, "Daily", ByCron("0 3 * * *", "UTC")), T0)])
+    for name in ("ended", "going on"):
+        world.commit(stream, [BackfillStarted(some_id(name), T0 - DAY, T0, 1, 60, T0)])
+    world.commit(stream, [BackfillEnded(some_id("ended"), "completed", T0 + 5)])
+    await project(world)
+    work = at(45, world, pool)
+    await apply_retention(work)
+    assert (work.figures["dead_letters"], work.figures["schedule_backfills"]) == (2, 1)
+    left = {str(row["id"]) for row in await pool.fetch("SELECT id FROM dead_letters")}
+    assert left == {some_id("open"), some_id("young")}
+    assert {str(row["id"]) for row in await pool.fetch("SELECT id FROM schedule_backfills")} == {some_id("going on")}
+    report = await verify(world.log, pool)
+    assert report.ok, report.differences
+    before = await rows(pool)
+    await rebuild(world.log, pool, "all")
+    assert await rows(pool) == before
+
+
 @pytest.mark.parametrize("table", AGED_TABLES)
 async def test_what_ages_is_found_by_an_index(pool: Pool, project: Project, table: str) -> None:
     await project(World())
@@ -290,6 +324,14 @@ async def test_what_ages_is_found_by_an_index(pool: Pool, project: Project, tabl
         "webhook_deliveries": "(id, workspace_id, workflow_id, workflow_version, node, endpoint_id, status, code,"
         " reason, repeats, more, excerpt, received_at, updated_at, stream_version) SELECT gen_random_uuid(), space,"
         " gen_random_uuid(), 1, '', '', 'refused', '', '', false, 0, '', t, t, 1",
+        "event_redeliveries": "(id, delivery_id, workspace_id, fingerprint, at) SELECT gen_random_uuid(),"
+        " gen_random_uuid(), space, '', t",
+        "schedule_backfills": "(id, schedule_id, workspace_id, since, until, total, fired, per_minute, status,"
+        " started_at, ended_at, fingerprint) SELECT gen_random_uuid(), gen_random_uuid(), space, t, t, 1, 1, 1, '', t,"
+        " t, ''",
+        "dead_letters": "(id, workspace_id, topic, partition, position, code, reason, command, stream, excerpt, status,"
+        " attempts, created_at, updated_at, stream_version) SELECT gen_random_uuid(), space, '', 0, 0, '', '', '', '',"
+        " '', 'discarded', 1, t, t, 1",
         "event_deliveries": "(id, subscription_id, workspace_id, event_type, notice, test, status, created_at,"
         " queued_at, ended_at) SELECT gen_random_uuid(), gen_random_uuid(), space, '', '{}', false, '', t, t, t",
     }
@@ -302,7 +344,7 @@ async def test_what_ages_is_found_by_an_index(pool: Pool, project: Project, tabl
         .replace("$3", "1000")
     )  # fmt: skip
     text = "\n".join(row[0] for row in plan)
-    assert f"{table}_by_age" in text
+    assert f"{table}_by_{'time' if table == 'event_redeliveries' else 'age'}" in text
     assert "Seq Scan" not in text
 
 
@@ -355,19 +397,24 @@ async def test_answered_inputs_go_two_days_later(pool: Pool, project: Project) -
     await project(world)
     for number in range(20):
         now = T0 + number * HOUR
-        world.log.append(Topic.EXECUTION_COMMANDS, 0, [NewRecord(b"x")])
+        for topic in (Topic.EXECUTION_COMMANDS, Topic.COMMANDS):
+            world.log.append(topic, 0, [NewRecord(b"x")])
     await pool.execute("UPDATE positions SET answered = 15 WHERE partition = 0")
     await checkpoint(pool, "executions", 0, 0, answered=12)
+    await checkpoint(pool, "aggregates", 0, 0, answered=13)
     work = Work(pool, world.log, T0 + INPUTS_KEPT_MS + 7 * HOUR)
     await cut_log(work)
     assert await world.log.first_offset(Topic.EXECUTION_COMMANDS, 0) == 7
+    assert await world.log.first_offset(Topic.COMMANDS, 0) == 7
+    assert work.figures["inputs"] == 14
     for _ in range(3):
         world.log.append(Topic.DEAD_LETTERS, 1, [NewRecord(b"x")])
     work = Work(pool, world.log, T0 + 90 * DAY)
     await cut_log(work)
     assert await world.log.first_offset(Topic.DEAD_LETTERS, 1) == 0
     assert await world.log.first_offset(Topic.EXECUTION_COMMANDS, 0) == 12
-    assert work.figures["inputs"] == 5
+    assert await world.log.first_offset(Topic.COMMANDS, 0) == 13
+    assert work.figures["inputs"] == 5 + 6
     await cut_log(Work(pool, world.log, T0 + 92 * DAY))
     assert await world.log.first_offset(Topic.DEAD_LETTERS, 1) == 3
 
@@ -423,8 +470,6 @@ async def test_large_values_go_with_the_last_execution_that_names_them(pool: Poo
     del data["document"]
     whole = EventRecord(added.type, msgspec.Raw(msgspec.json.encode(data)), added.v, {"document": ids["document"]})
     world.commit(f"workflow-{FLOW}", [whole])
-    from domain.dead_letter.events import LetterRecorded
-
     world.commit(
         f"letter-{some_id('letter')}",
         [
