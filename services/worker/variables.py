@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import asyncpg
 
 from domain.workflow.variables import VariableNames, seen
-from projections.variables.queries import load_values
+from projections.variables.queries import knows_variables, load_values
 
 VariablesKey = tuple[str, VariableNames]
 """(workspace, names that a workflow version asks for)"""
@@ -40,5 +40,10 @@ class WorkspaceVariables:
         self._pool = pool
 
     async def load(self, keys: Collection[VariablesKey]) -> Values:
-        found = await load_values(self._pool, keys)
+        try:
+            found = await load_values(self._pool, keys)
+        except asyncpg.UndefinedTableError:
+            if await knows_variables(self._pool):  # a rebuild has just changed the tables
+                raise
+            found = {}  # these read models come from a LinkFlow without variables, and are being rebuilt
         return {(workspace, names): seen(found.get(workspace, {}), names) for workspace, names in keys}

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from asyncpg import UndefinedTableError
 
 from infra.postgres.pool import Pool
 from projections.catalog import TABLES
@@ -14,6 +15,7 @@ from projections.workflow_versions.queries import get_version, list_versions
 from projections.workflows.queries import get_workflow, list_workflows
 from projections.workspaces.queries import find_api_key, find_workspaces_by_name, get_workspace, list_api_keys
 from services.projector.statements import instant
+from services.worker.variables import WorkspaceVariables
 from tests.projections.given import FLOW, SPACE, T0, World, some_id
 from tests.services.projector.conftest import CatchUp
 
@@ -66,6 +68,16 @@ async def test_variables(filled: World, pool: Pool) -> None:
     assert await load_values(pool, [one, all_]) == await load_values(pool, [all_])
     assert await load_values(pool, [(OTHER, None), (SPACE, frozenset({"Nothing"}))]) == {SPACE: {"Nothing": None}}
     assert await load_values(pool, []) == await load_values(pool, [("no uuid", None)]) == {}
+
+
+async def test_read_models_of_a_time_before_variables_have_none(filled: World, pool: Pool) -> None:
+    variables, key = WorkspaceVariables(pool), (SPACE, frozenset({"region"}))
+    assert await variables.load([key]) == {key: {"region": [1, None]}}
+    await pool.execute("DROP TABLE read.variables")
+    with pytest.raises(UndefinedTableError):  # it is only gone for a moment
+        await variables.load([key])
+    await pool.execute("DELETE FROM read.projections WHERE name = 'variables'")
+    assert await variables.load([key]) == {key: {}}
 
 
 async def test_an_execution_with_its_runs(filled: World, pool: Pool) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
-from domain.execution.commands import StartExecution
 from domain.execution.events import ExecutionQueued
 from services.worker.variables import Values, VariablesKey
 from tests.services.worker.test_running import DONE, begin, chain, events, outputs
+from tests.services.worker.test_start_by_reference import start
 from tests.support.workers import WORKSPACE, Cluster
 
 SHOW = {"id": "show", "type": "set", "parameters": {"fields": {"host": "{{ $vars.host }}"}, "keep": False}}
@@ -84,16 +84,7 @@ async def test_a_start_by_reference_sees_what_its_version_asks_for_though_that_i
         await cluster.start("a")
         workflow, execution = str(uuid4()), str(uuid4())
         cluster.versions.add(workflow, 1, chain(SHOW))
-        start = StartExecution(
-            execution_id=execution,
-            workflow_id=workflow,
-            workflow_version=0,
-            trigger_node="",
-            trigger_type="manual",
-            items=[{"json": {}}],
-            queued_at=1_700_000_000_000,
-        )
-        await cluster.send(start, f"execution-{execution}")
+        await cluster.send(start(execution, workflow), f"execution-{execution}")
         while not known.asked:
             await asyncio.sleep(0.002)
         newer = SHOW | {"parameters": {"fields": {"all": "{{ $vars }}"}}}
