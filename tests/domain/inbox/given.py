@@ -13,6 +13,7 @@ from domain.ticking import PassTime
 
 ENDPOINT = "endpoint-of-some-hook-0001"
 STREAM = stream_of(ENDPOINT)
+WORKFLOW = str(uuid5(NAMESPACE_OID, "workflow"))
 
 
 def some_id(name: object) -> str:
@@ -20,8 +21,8 @@ def some_id(name: object) -> str:
 
 
 def delivery(name: object, at: int = 1_000, **fields: Any) -> Delivery:
-    known: dict[str, Any] = {"id": some_id(name), "endpoint_id": ENDPOINT, "workflow_id": "w", "workflow_version": 3,
-                             "node": "hook", "received_at": at}  # fmt: skip
+    known: dict[str, Any] = {"id": some_id(name), "endpoint_id": ENDPOINT, "workflow_id": WORKFLOW,
+                             "workflow_version": 3, "node": "hook", "received_at": at}  # fmt: skip
     return Delivery(**(known | fields))
 
 

@@ -9,7 +9,7 @@ import pytest
 from domain.decision import Outcome
 from domain.execution.events import Origin
 from domain.inbox import decider
-from domain.inbox.commands import ReceiveDelivery
+from domain.inbox.commands import ReceiveDelivery, RefuseDelivery
 from domain.inbox.decider import execution_of
 from domain.inbox.events import (
     DeliveryAccepted,
@@ -20,7 +20,7 @@ from domain.inbox.events import (
     DeliverySuperseded,
     InboxCleared,
 )
-from domain.inbox.gates import Gates
+from domain.inbox.gates import Dedup, Gates
 from domain.inbox.state import (
     DUPLICATES_PER_MINUTE,
     KEPT_BYTES_PER_MINUTE,
@@ -30,7 +30,10 @@ from domain.inbox.state import (
     REPEATED_WITHIN_MS,
 )
 from domain.ticking import PassTime
-from tests.domain.inbox.given import STREAM, Given, debounce, dedup, delivery, item, some_id, throttle
+from schemas.envelope import CommandRecord
+from schemas.errors import MalformedRecord
+from schemas.registry import decode_command_data, encode_command
+from tests.domain.inbox.given import STREAM, WORKFLOW, Given, debounce, dedup, delivery, item, some_id, throttle
 
 
 def test_an_accepted_delivery_starts_an_execution_that_names_it() -> None:
@@ -41,7 +44,7 @@ def test_an_accepted_delivery_starts_an_execution_that_names_it() -> None:
     (sent,) = decision.commands
     start = sent.command
     assert sent.stream == f"execution-{execution_of(some_id('a'))}"
-    assert (start.workflow_id, start.workflow_version, start.trigger_node) == ("w", 3, "hook")
+    assert (start.workflow_id, start.workflow_version, start.trigger_node) == (WORKFLOW, 3, "hook")
     assert (start.trigger_type, start.reply, start.priority, start.queued_at) == ("webhook", "when_done", "high", 5_000)
     assert start.items == item("a")
     assert start.origin == Origin(kind="delivery", stream=STREAM, ref=some_id("a"))
@@ -385,6 +388,30 @@ def test_a_delivery_of_another_endpoint_is_refused() -> None:
     command = ReceiveDelivery(delivery("a"), dedup("k"))
     decision = decider.decide(command, None, workspace="s", stream_id="inbox-of-somebody", now=1)
     assert decision.outcome.code == "wrong_stream"
+
+
+def test_a_command_whose_ids_or_hashes_are_none_is_refused_as_it_is_read() -> None:
+    """Its events would be passed over by every projection, or stop it, and its keys cannot be packed."""
+    for fields, gates, named in (
+        ({"id": "nobody"}, dedup("k"), "delivery.id"),
+        ({"id": some_id("a").upper()}, dedup("k"), "delivery.id"),
+        ({"workflow_id": "w"}, dedup("k"), "delivery.workflow_id"),
+        ({"content": "xyz"}, dedup("k"), "delivery.content"),
+        ({}, Gates(dedup=Dedup("not hex", 1_000)), "gates.dedup.key"),
+        ({}, throttle(0, 1_000), "gates.throttle"),
+    ):
+        name, version, data = encode_command(ReceiveDelivery(delivery("a"), dedup("k"), item("a")))
+        value = msgspec.json.decode(data)
+        value["delivery"] |= fields
+        value["gates"] = msgspec.to_builtins(gates)
+        raw = msgspec.Raw(msgspec.json.encode(value))
+        record = CommandRecord(some_id("c"), name, STREAM, some_id("s"), 1, raw, version)
+        with pytest.raises(MalformedRecord, match=named):
+            decode_command_data(record)
+        with pytest.raises(ValueError, match=named):
+            ReceiveDelivery(delivery("a", **fields), gates)
+    with pytest.raises(ValueError, match=r"delivery\.id"):
+        RefuseDelivery(delivery("a", id="nobody"), "code", "reason")
 
 
 def test_what_the_read_model_has_is_not_taken_again() -> None:

@@ -7,6 +7,9 @@ import msgspec
 from domain.dead_letter.commands import RedriveLetter
 from domain.dead_letter.decider import STREAM, letter_id
 from domain.dead_letter.events import LetterRecorded
+from domain.inbox.commands import ReceiveDelivery
+from domain.inbox.decider import stream_of
+from domain.inbox.gates import Delivery, Gates
 from infra.log.memory import MemoryLog
 from infra.log.port import NewRecord, Topic
 from schemas import registry
@@ -74,6 +77,27 @@ async def test_garbage_becomes_a_letter_of_nobody() -> None:
         event = registry.decode_event_bare(commit.events[0])
         assert (commit.workspace, event.command, event.code) == ("", "", "undecodable")
         assert "garbage" in event.excerpt
+
+
+async def test_a_delivery_whose_id_is_none_becomes_a_letter_and_its_inbox_goes_on() -> None:
+    async with Cluster() as cluster:
+        await cluster.start("a")
+        stream = stream_of("some endpoint")
+        place = partition_of(stream, PARTITIONS)
+        good = Delivery(str(uuid4()), "some endpoint", str(uuid4()), 1, "hook", wall_ms())
+        command = ReceiveDelivery(good, Gates(), [{"json": {}}])
+        name, version, data = registry.encode_command(command)
+        bad = msgspec.Raw(bytes(data).replace(good.id.encode(), b"nobody"))
+        record = CommandRecord(str(uuid4()), name, stream, WORKSPACE, wall_ms(), bad, version)
+        headers = (("k", KIND_COMMAND), ("i", record.id.encode()), ("s", stream.encode()))
+        writer = await cluster.log.writer()
+        offset = await writer.append(Topic.COMMANDS, place, [NewRecord(encode(record), headers)])
+        letter = STREAM + letter_id(Topic.COMMANDS, place, offset)
+        await until(lambda: bool(cluster.answers(letter)), 10.0, "no letter was recorded")
+        event = registry.decode_event_bare(cluster.answers(letter)[0].events[0])
+        assert (event.command, "delivery.id" in event.reason) == ("inbox.receive", True)
+        answer = await cluster.answered(await cluster.send(command, stream), stream)
+        assert [each.type for each in answer.events] == ["inbox.accepted"]
 
 
 async def test_a_worker_whose_clock_is_wrong_sends_what_counts_before_it_has_read_a_tick() -> None:
