@@ -73,6 +73,9 @@ class PutAside(msgspec.Struct, frozen=True):
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
+    """`status`: one of a row's, or `retrying`: of those that are `sending` the ones that wait for their next try, which
+    are then not among these."""
+
     status: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -42,7 +42,12 @@ SELECT id::text, subscription_id::text, event_type, notice::text, test, status, 
        response_status, created_at, queued_at, started_at, ended_at
 FROM event_deliveries
 WHERE subscription_id = $1 AND workspace_id = $2
-  AND ($3::text IS NULL OR status = $3)
+  AND CASE WHEN $3::text IS NULL THEN true
+           WHEN $3 IN ('sending', 'retrying') THEN status = 'sending' AND ($3 = 'retrying') = EXISTS (
+               SELECT FROM executions e
+               JOIN node_executions n ON n.execution_id = e.id AND n.queued_at = e.queued_at AND n.node_id = 'deliver'
+               WHERE e.id = event_deliveries.execution_id AND n.awaits ->> 'due' IS NOT NULL)
+           ELSE status = $3 END
   AND ($4::timestamptz IS NULL OR created_at >= $4)
   AND ($5::timestamptz IS NULL OR created_at < $5)
   AND ($6::timestamptz IS NULL OR (created_at, id) < ($6, $7::uuid))

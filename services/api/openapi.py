@@ -27,6 +27,11 @@ _MAKING = frozenset(
         "/api/v1/schedules",
         "/api/v1/variables",
         "/api/v1/schedules/{schedule_id}/backfill",
+        "/api/v1/deliveries/{delivery_id}/redeliver",
+        "/api/v1/subscriptions",
+        "/api/v1/subscriptions/{subscription_id}/test",
+        "/api/v1/subscriptions/{subscription_id}/redeliver",
+        "/api/v1/subscriptions/{subscription_id}/deliveries/{delivery_id}/redeliver",
     )
 )
 _RETRY = "/api/v1/executions/{execution_id}/retry"
@@ -136,6 +141,11 @@ def _webhook(method: str) -> dict[str, Any]:
         "responses": {
             "200": _json("`when_done`, `with_node`: what the workflow answers.", {}),
             "202": _json("It is in the log.", {"type": "object", "properties": {"execution_id": {"type": "string"}}}),
+            "429": {
+                "description": "Too much, with `Retry-After`: `throttled`, `inbox_full`, `too_many_duplicates`, "
+                "`workspace_overloaded`.",
+                "content": {"application/problem+json": {"schema": _PROBLEM}},
+            },
         },
     }
     if method in ("POST", "PUT", "PATCH"):

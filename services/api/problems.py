@@ -24,11 +24,13 @@ _STATUS_OF_CODE = {
     "invalid_schedule": 422,
     "invalid_variable": 422,
     "invalid_backfill": 422,
+    "invalid_subscription": 422,
     "version_conflict": 409,
     "stale_command": 503,
     "throttled": 429,
     "inbox_full": 429,
     "too_many_duplicates": 429,
+    "subscription_busy": 429,
 }
 _NOT_FOUND = frozenset(
     (
@@ -40,6 +42,8 @@ _NOT_FOUND = frozenset(
         "variable_not_found",
         "backfill_not_found",
         "letter_not_found",
+        "subscription_not_found",
+        "subscription_deleted",
         "not_found",
     )
 )
@@ -109,7 +113,7 @@ def of_outcome(outcome: Outcome) -> Problem:
     status = _STATUS_OF_CODE.get(code)
     if status is None:
         status = 404 if code in _NOT_FOUND else 409 if outcome.kind == "rejected" else 500
-    seconds = outcome.retry_after / 1_000 or (1.0 if status == 503 else 0.0)
+    seconds = outcome.retry_after / 1_000 or (1.0 if status in (429, 503) else 0.0)
     headers = ((b"retry-after", b"%d" % max(1, math.ceil(seconds))),) if seconds else ()
     problem = Problem(status, code, outcome.message or code, outcome.problems, headers=headers)
     problem.retry_after = seconds

@@ -118,7 +118,9 @@ def rotate(subscription_id: SubscriptionId, as_json: Json = False) -> None:
 @app.command("deliveries")
 def deliveries(
     subscription_id: SubscriptionId,
-    status: Annotated[str | None, typer.Option(help="waiting, put_aside, sending, delivered or failed.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="waiting, put_aside, sending, retrying, delivered or failed.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     as_json: Json = False,

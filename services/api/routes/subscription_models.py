@@ -50,9 +50,11 @@ class Delivery(BaseModel):
     id: str = Field(examples=[examples.DELIVERY_ID], description="What a receiver sees as webhook-id.")
     subscription_id: str
     type: str
-    event: dict[str, Any] = Field(description="What is told: `id`, `at`, `workspace_id`, `data`.")
+    event: dict[str, Any] = Field(description="What is told: `id`, `at`, `workspace_id`, `cursor`, `data`.")
     test: bool
-    status: Literal["waiting", "sending", "retrying", "delivered", "failed", "put_aside"]
+    status: Literal["waiting", "sending", "retrying", "delivered", "failed", "put_aside"] = Field(
+        description="`retrying`: it was tried and is tried again at `next_try_at`."
+    )
     attempts: int | None = Field(description="Of its last try; null where its execution is not there any more.")
     next_try_at: str | None
     response_status: int | None
@@ -60,6 +62,7 @@ class Delivery(BaseModel):
     execution_id: str | None
     duration_ms: int | None = Field(description="From its start to its end, with all attempts.")
     created_at: str
+    queued_at: str = Field(description="When it was to be delivered last: at first, or again.")
     started_at: str | None
     ended_at: str | None
 

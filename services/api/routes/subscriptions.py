@@ -58,7 +58,7 @@ DeliveryId = Annotated[str, Path(examples=[examples.DELIVERY_ID])]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 ListCursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 Status = Literal["active", "paused", "disabled", "deleted"]
-DeliveryStatus = Literal["waiting", "put_aside", "sending", "delivered", "failed"]
+DeliveryStatus = Literal["waiting", "put_aside", "sending", "retrying", "delivered", "failed"]
 OLD_SECRET_MS = 86_400_000
 """So long the secret before a rotation signs beside the new one."""
 MOST_SUBSCRIPTIONS = 100
@@ -273,8 +273,14 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
         for name, part in zip(names, in_parts(taken, lambda row: len(row.notice), NOTICE_BYTES), strict=False):
             again = [Redelivery(row.id, notice_of(row)) for row in part]
             command = Redeliver(name, again, now_ms(), identity.fingerprint)
-            await _configure(parts, principal, subscription_id, command)
-        answer = {"redelivered": len(taken), "more": len(rows) > asked.limit}
+            try:
+                await _configure(parts, principal, subscription_id, command)
+            except Problem as problem:
+                if problem.code != "subscription_busy" or name == names[0]:
+                    raise
+                break  # so many wait as can: the rest another time
+        done = await _redelivered(parts, principal, names)
+        answer = {"redelivered": len(done), "more": len(rows) > len(done)}
         return json_answer(msgspec.json.encode(answer), 202)
 
 

@@ -7,12 +7,21 @@ from uuid import uuid4
 import pytest
 
 from domain.credential.signature import key_of
-from domain.subscription.commands import NoteDeliveryEnded, Notice, PlacedNotice, TellEvents
-from domain.subscription.decider import MOST_OPEN
+from domain.subscription.commands import (
+    ChangeSubscription,
+    NoteDeliveryEnded,
+    Notice,
+    PauseSubscription,
+    PlacedNotice,
+    TellEvents,
+)
+from domain.subscription.decider import MOST_OPEN, MOST_TESTS
+from domain.subscription.definition import Definition, EmailChannel
 from infra.log.port import Topic
 from services.api.commands import now_ms
 from services.api.configuration import decide
 from services.api.principal import Principal
+from services.api.problems import Problem
 from services.api.routes import subscription_examples as examples
 from services.api.routes import subscriptions
 from services.api.routes.examples import DOCUMENT
@@ -217,6 +226,47 @@ async def test_redelivering_all_happens_once_for_a_key(api: Api, monkeypatch: py
         422,
         "idempotency_mismatch",
     )
+
+
+async def test_what_is_refused_has_the_status_that_is_documented(api: Api) -> None:
+    """docs/notifications.md; a subscription may go between a look at its row and the word of its stream."""
+    principal, there = Principal(api.workspace, "test"), await make(api)
+    gone = await make(api)
+    await api.client.send("DELETE", f"{PATH}/{gone['id']}")
+    mail = Definition("m", ["*"], EmailChannel(["a@x.example"], str(uuid4())))
+    for subscription, command, status, code in (
+        (str(uuid4()), PauseSubscription(now_ms()), 404, "subscription_not_found"),
+        (gone["id"], PauseSubscription(now_ms()), 404, "subscription_deleted"),
+        (there["id"], ChangeSubscription(mail, now_ms()), 422, "invalid_subscription"),
+    ):
+        with pytest.raises(Problem) as refused:
+            await decide(api.parts, principal, Topic.COMMANDS, f"subscription-{subscription}", command)
+        assert (refused.value.status, refused.value.code) == (status, code)
+    for _ in range(MOST_TESTS):
+        assert (await api.client.send("POST", f"{PATH}/{there['id']}/test"))[0] == 202
+    status, headers, problem = await api.client.send("POST", f"{PATH}/{there['id']}/test")
+    assert (status, problem["code"], headers["retry-after"]) == (429, "subscription_busy", "1")
+
+
+async def test_what_is_tried_again_is_found_by_its_status(api: Api) -> None:
+    made = await make(api)
+    path = f"{PATH}/{made['id']}/deliveries"
+    waiting, plain = await tell(api, made["id"], range(2))
+    pool = api.parts.reads.pool
+    for each in (waiting, plain):
+        await api.client.execution(each["execution_id"])
+    execution = waiting["execution_id"]
+    node = f"UPDATE node_executions SET node_id = 'deliver', attempts = 2, awaits = '{{\"due\": {now_ms()}}}'"
+    await pool.execute(f"{node} WHERE execution_id = $1", execution)
+
+    async def found(status: str) -> list[tuple[str, str]]:
+        items = (await api.client.ask("GET", path, params={"status": status}))["items"]
+        return [(each["id"], each["status"]) for each in items]
+
+    assert await found("retrying") == [(waiting["id"], "retrying")]
+    assert await found("sending") == [(plain["id"], "sending")]
+    assert await found("failed") == []
+    assert (await refusal(api, "GET", f"{path}?status=lost"))[:2] == (422, "invalid_parameters")
 
 
 async def test_what_waits_ends_with_its_subscription_and_says_why(api: Api) -> None:
