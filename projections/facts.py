@@ -235,6 +235,7 @@ class Delivery(msgspec.Struct, frozen=True):
     workflow_version: int
     node: str
     received_at: int
+    fingerprint: str = ""
 
 
 class DedupKey(msgspec.Struct, frozen=True):
@@ -499,6 +500,7 @@ class Commit(msgspec.Struct, frozen=True):
 
     `time`, `queued_at`: milliseconds since 1970; `queued_at` is 0 for all but executions. `actor`: who asked. `blobs`:
     ids of all values stored outside that the commit names, also in events that change no row and in commands it sends.
+    `delivers`: of an execution that the system runs for a subscription.
     """
 
     kind: str
@@ -510,6 +512,7 @@ class Commit(msgspec.Struct, frozen=True):
     facts: list[Fact]
     actor: str = ""
     blobs: list[str] = []
+    delivers: bool = False
 
 
 _DECODERS: dict[tuple[str, int], Callable[[msgspec.Raw], Any]] = {
@@ -540,7 +543,8 @@ def read_commit(record: CommitRecord) -> tuple[Commit, list[tuple[EventRecord, S
     kind, _, identity = record.stream.partition("-")
     last = version - 1 if record.events else record.version
     blobs, queued_at = _blobs_of(record), record.queued_at or 0
-    read = Commit(kind, identity, record.workspace, last, record.time, queued_at, facts, record.actor, blobs)
+    workspace, actor, delivers = record.workspace, record.actor, record.delivers
+    read = Commit(kind, identity, workspace, last, record.time, queued_at, facts, actor, blobs, delivers)
     return read, broken
 
 

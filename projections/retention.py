@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS usage_before_cuts (
     {", ".join(f"{name} bigint NOT NULL" for name in COUNTED)},
     PRIMARY KEY (workspace_id, hour)
 );
+ALTER TABLE usage_before_cuts ADD COLUMN IF NOT EXISTS deliveries bigint NOT NULL DEFAULT 0;
 """
 """In the schema of the live read models; a rebuild leaves them alone."""
 
@@ -64,6 +65,11 @@ AGED_TABLES: Final = {
 }
 """Rows of other tables that go with the executions of their time: the column that says when, and which may go. Each has
 an index on workspace and that column, of those that may go."""
+
+AGED_PAYLOADS: Final = {
+    "webhook_deliveries": ("payload = NULL, excerpt = ''", "(x.payload IS NOT NULL OR x.excerpt <> '')"),
+}
+"""What goes from such a row with the payloads of its time, and what says that there is something of it."""
 
 
 class Horizon(msgspec.Struct, frozen=True):
@@ -170,4 +176,15 @@ def expire(executions: str, others: Sequence[str], schema: str) -> list[str]:
         for table, (at, condition) in AGED_TABLES.items()
         if table in others
     ]
+    statements += [
+        f"UPDATE {schema}.{table} x SET {empty} WHERE {aged_payloads(table)}"
+        f" AND x.{AGED_TABLES[table][0]} < {_HORIZON.format(column='payloads_before', row='x')}"
+        for table, (empty, _) in AGED_PAYLOADS.items()
+        if table in others
+    ]
     return statements
+
+
+def aged_payloads(table: str) -> str:
+    """Condition: row `x` of such a table is over, and has its payload."""
+    return f"{AGED_TABLES[table][1]} AND {AGED_PAYLOADS[table][1]}"

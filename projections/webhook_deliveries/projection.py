@@ -18,7 +18,7 @@ from projections.facts import (
 )
 from projections.operations import Operation, Table, Update, Upsert, Values
 
-VERSION = 3
+VERSION = 4
 
 WEBHOOK_DELIVERIES = Table(
     name="webhook_deliveries",
@@ -43,6 +43,7 @@ WEBHOOK_DELIVERIES = Table(
         "excerpt": "text",
         "payload": "json",
         "received_at": "time",
+        "fingerprint": "text",
         "updated_at": "time",
         "stream_version": "bigint",
     },
@@ -113,6 +114,7 @@ def _row(commit: Commit, delivery: Delivery, at: int, version: int, said: Values
         "excerpt": "",
         "payload": None,
         "received_at": delivery.received_at,
+        "fingerprint": text(delivery.fingerprint),
         "updated_at": at,
         "stream_version": version,
     }

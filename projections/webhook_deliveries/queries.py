@@ -15,7 +15,7 @@ ACCEPTED = "accepted"
 class DeliveryRow(msgspec.Struct, frozen=True):
     """`status`: accepted, held, duplicate, superseded, refused. `payload`: JSON text of the items, not in lists; None
     where it is the input of `execution_id`, or, if it `repeats`, what was in `duplicate_of`. `more`: so many others
-    were refused like it and not kept."""
+    were refused like it and not kept. `fingerprint`: hash of what was asked with its Idempotency-Key, not in lists."""
 
     id: str
     workspace_id: str
@@ -35,6 +35,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     excerpt: str
     payload: str | None
     received_at: datetime
+    fingerprint: str
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):

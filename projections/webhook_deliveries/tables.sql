@@ -19,6 +19,7 @@ CREATE TABLE webhook_deliveries (
     excerpt text NOT NULL,
     payload json,
     received_at timestamptz NOT NULL,
+    fingerprint text NOT NULL,
     updated_at timestamptz NOT NULL,
     stream_version bigint NOT NULL
 );

@@ -89,10 +89,11 @@ class Floods:
         if gates.dedup is None:
             return
         now, key = self._now(), (endpoint, gates.dedup.key)
+        until = now + seconds
         known = self._keys.pop(key, None)  # so that it stands last
         if not content and known is not None and now < known.until:
-            content = known.content
-        self._keys[key] = _Known(now + min(seconds, _HEARD_SECONDS) - _TICK_SECONDS, now + seconds, content)
+            content, until = known.content, max(until, known.until)
+        self._keys[key] = _Known(now + min(seconds, _HEARD_SECONDS) - _TICK_SECONDS, until, content)
         if len(self._keys) > MOST_KEYS:
             del self._keys[next(iter(self._keys))]
 

@@ -26,7 +26,7 @@ from schemas.envelope import CommitRecord
 from services.api.commands import Position, now_ms
 from services.api.configuration import decide
 from services.api.floods import Floods, Full
-from services.api.idempotency import Identity
+from services.api.idempotency import Identity, check_fingerprint
 from services.api.parts import Parts
 from services.api.principal import Principal
 from services.api.problems import Problem, busy
@@ -120,10 +120,12 @@ class Inboxes:
         )
         workspace = binding.workspace_id
         self._parts.starter.check_pressure(f"execution-{execution_of(delivery.id)}", workspace)
-        taken = identity.keyed and await self._taken(workspace, delivery.id)
-        if not taken:
-            await self._refuse_early(workspace, delivery, gates)
-        commit, position = await self._decided(workspace, ReceiveDelivery(delivery, gates, items, taken=taken))
+        before = await self._taken(workspace, delivery.id) if identity.keyed else None
+        if before is not None:
+            check_fingerprint(before.fingerprint, identity)
+            return _again(before)
+        await self._refuse_early(workspace, delivery, gates)
+        commit, position = await self._decided(workspace, ReceiveDelivery(delivery, gates, items))
         for event in reversed(commit.events):
             said = _decode_said(event.data)
             if said.delivery is not None and said.delivery.id == delivery.id:
@@ -134,10 +136,10 @@ class Inboxes:
             raise busy("This delivery was taken before; what became of it is not known yet. Ask again.")
         return _again(row)
 
-    async def _taken(self, workspace: str, delivery_id: str) -> bool:
-        """Whether the rows say that it led to something, or will: inboxes forget, and executions must not run twice."""
+    async def _taken(self, workspace: str, delivery_id: str) -> DeliveryRow | None:
+        """It, if the rows say that it led to something, or will: inboxes forget, and executions must not run twice."""
         row = await self._parts.reads.delivery(workspace, delivery_id)
-        return row is not None and row.status in {"accepted", "held", "superseded"}
+        return row if row is not None and row.status in {"accepted", "held", "superseded"} else None
 
     async def _refuse_early(self, workspace: str, delivery: Delivery, gates: Gates) -> None:
         """What the inbox has said already needs no second word: a flood stops here, not in the log."""
@@ -150,10 +152,9 @@ class Inboxes:
         full = self._floods.full(endpoint, gates)
         if full is None:
             return
+        if (gates.dedup is not None or delivery.keyed) and not self._floods.flooded(endpoint):
+            return  # what came before is answered whatever is full: the inbox knows; in a flood the rows say
         if gates.dedup is not None:
-            # It may be a duplicate, which is answered whatever is full: the inbox knows; in a flood the rows say.
-            if not self._floods.flooded(endpoint):
-                return
             since = datetime.fromtimestamp((delivery.received_at - gates.dedup.ttl) / 1_000, UTC)
             if await self._parts.reads.has_delivery_with_key(workspace, endpoint, gates.dedup.key, since):
                 return

@@ -17,7 +17,15 @@ import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.postgres.pool import PooledConnection
-from projections.retention import AGED_TABLES, REBUILDING, fade, faded, has_payloads
+from projections.retention import (
+    AGED_PAYLOADS,
+    AGED_TABLES,
+    REBUILDING,
+    aged_payloads,
+    fade,
+    faded,
+    has_payloads,
+)
 from services.housekeeping.jobs import Work
 
 BATCH: Final = 1_000
@@ -51,8 +59,8 @@ async def batch(work: Work) -> AsyncIterator[PooledConnection]:
 
 
 async def apply_retention(work: Work) -> None:
-    """Figures: months (dropped), executions, payloads (of executions), uses (of large values), and rows of the other
-    tables that age."""
+    """Figures: months (dropped), executions, payloads (of executions and deliveries), uses (of large values), and rows
+    of the other tables that age."""
     work.figures.update(months=0, executions=0, payloads=0, uses=0, **dict.fromkeys(AGED_TABLES, 0))
     await _store_horizons(work)
     touched = set[str]()
@@ -61,6 +69,7 @@ async def apply_retention(work: Work) -> None:
         touched |= await _take_executions(work, row["workspace_id"], row["ended_before"])
         touched |= await _take_payloads(work, row["workspace_id"], row["payloads_before"])
         await _take_aged(work, row["workspace_id"], row["ended_before"])
+        await _take_aged_payloads(work, row["workspace_id"], row["payloads_before"])
     await forget_uses(work)
     if work.figures["executions"] + work.figures["payloads"] >= _WORTH_A_VACUUM:
         for month in sorted(touched):
@@ -142,20 +151,34 @@ async def _take_payloads(work: Work, workspace: UUID, before: datetime) -> set[s
 
 async def _take_aged(work: Work, workspace: UUID, before: datetime) -> None:
     for table in AGED_TABLES:
-        while True:
-            async with batch(work) as connection:
-                done = await connection.execute(take_aged(table), workspace, before, BATCH)
-            count = int(done.rpartition(" ")[2])
-            work.count(table, count)
-            if count < BATCH:
-                break
+        await _in_aged_batches(work, table, take_aged(table), workspace, before)
+
+
+async def _take_aged_payloads(work: Work, workspace: UUID, before: datetime) -> None:
+    for table, (empty, _) in AGED_PAYLOADS.items():
+        statement = _on_aged(f"UPDATE {table} SET {empty}", table, aged_payloads(table))
+        await _in_aged_batches(work, "payloads", statement, workspace, before)
+
+
+async def _in_aged_batches(work: Work, figure: str, statement: str, workspace: UUID, before: datetime) -> None:
+    while True:
+        async with batch(work) as connection:
+            done = await connection.execute(statement, workspace, before, BATCH)
+        count = int(done.rpartition(" ")[2])
+        work.count(figure, count)
+        if count < BATCH:
+            break
 
 
 def take_aged(table: str) -> str:
     """Deletes rows of $1 (workspace) from before $2, $3 at most."""
-    at, condition = AGED_TABLES[table]
+    return _on_aged(f"DELETE FROM {table}", table, AGED_TABLES[table][1])
+
+
+def _on_aged(change: str, table: str, condition: str) -> str:
+    at = AGED_TABLES[table][0]
     return (
-        f"DELETE FROM {table} WHERE id IN (SELECT x.id FROM {table} x"
+        f"{change} WHERE id IN (SELECT x.id FROM {table} x"
         f" WHERE x.workspace_id = $1 AND x.{at} < $2 AND {condition} LIMIT $3)"
     )
 

@@ -9,7 +9,7 @@ COLUMNS: dict[str, tuple[int, dict[str, str]]] = {
                                "node": "", "endpoint_id": "", "dedup_key": "", "status": "", "code": "", "reason": "",
                                "duplicate_of": "uuid", "repeats": "", "superseded_by": "uuid", "execution_id": "uuid",
                                "due_at": "time", "more": "", "excerpt": "", "payload": "json", "received_at": "time",
-                               "updated_at": "time", "stream_version": ""}),
+                               "fingerprint": "", "updated_at": "time", "stream_version": ""}),
 }  # fmt: skip
 _STATUS = {
     "inbox.accepted": "accepted",
@@ -35,6 +35,7 @@ def fold_delivery(rows: dict[tuple[Any, ...], Row], commit: Row, version: int, e
             "execution_id": data.get("execution_id"), "due_at": data.get("due", data.get("retry_at")),
             "more": data.get("more", 0), "excerpt": shown(data.get("excerpt", "")),
             "payload": _items(kind, data, event.get("blobs", {})), "received_at": whole["received_at"],
+            "fingerprint": shown(whole.get("fingerprint", "")),
             "updated_at": data["at"], "stream_version": version,
         }  # fmt: skip
         return True

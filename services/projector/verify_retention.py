@@ -9,7 +9,11 @@ from services.projector.verify_values import Row
 
 MayBeGone: TypeAlias = Callable[[tuple[Any, ...], Row], bool]
 
-FADED = {"executions": ("variables", "input", "output", "response"), "node_executions": ("output", "logs")}
+FADED = {
+    "executions": ("variables", "input", "output", "response"),
+    "node_executions": ("output", "logs"),
+    "webhook_deliveries": ("payload", "excerpt"),
+}
 """Columns that a row may have lost with its payloads."""
 
 _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
@@ -53,6 +57,14 @@ class Retention:
             return lambda _key, _row: False
         at, may_go = rule
         return lambda _key, row: may_go(row) and self.is_over(row["workspace_id"], row[at])
+
+    def faded_of(self, table: str, rows: dict[tuple[Any, ...], Row]) -> Callable[[tuple[Any, ...]], bool]:
+        """Which of these may be without their payloads, for tables other than those of executions."""
+        if table not in FADED:
+            return lambda _key: False
+        at, may_go = _AGED[table]
+        faded = {key for key, row in rows.items() if may_go(row) and self.is_faded(row["workspace_id"], row[at])}
+        return faded.__contains__
 
 
 class Expected:

@@ -36,6 +36,9 @@ class Usage(BaseModel):
     cancelled: int
     node_runs: int
     attempts: int
+    deliveries: int = Field(
+        description="To subscriptions that began, tests included; nothing of them counts anywhere else."
+    )
 
 
 class WorkspaceUsage(Usage):

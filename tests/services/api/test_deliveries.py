@@ -154,6 +154,20 @@ async def test_a_throttle_that_is_full_keeps_no_duplicate_from_its_answer(api: A
     assert repeated == first
 
 
+async def test_an_idempotency_key_that_is_sent_on_and_on_leaves_nothing_on_the_log(api: Api) -> None:
+    workflow, path = await api.client.deploy(gated(**DEDUP))
+    key, body = {"Idempotency-Key": "k"}, {"id": "a", "text": "x" * 1_000}
+    first = await api.client.ask("POST", path, json=body, headers=key)
+    await settled(api, workflow, 1)
+    for _ in range(6):
+        assert await api.client.ask("POST", path, json=body, headers=key) == first
+        status, _, problem = await api.client.send("POST", path, json={"id": "b"}, headers=key)
+        assert (status, problem["code"]) == (422, "idempotency_mismatch")
+    received = [command for command in api.worker.decided if command.type == "inbox.receive"]
+    assert len(received) == 1, "the rows have the answer"
+    assert len(await api.client.statuses(workflow)) == 1
+
+
 async def test_an_idempotency_key_has_its_answer_whatever_is_full(api: Api) -> None:
     _, path = await api.client.deploy(gated(throttle={"limit": 1, "period_seconds": 600}))
     first = await api.client.ask("POST", path, json={"id": "a"}, headers={"Idempotency-Key": "k"})
@@ -351,6 +365,22 @@ async def test_what_cannot_be_sent_again_says_why(api: Api) -> None:
     assert (await api.client.send("POST", again, json={"version": 1}))[0] == 202
     assert (await api.client.send("POST", f"/api/v1/deliveries/{uuid4()}/redeliver"))[0] == 404
     await api.client.send("POST", path, data=b"{", headers={"Content-Type": "application/json"})
+
+
+async def test_what_was_in_it_may_be_gone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retention takes payloads before the rows."""
+    monkeypatch.setattr("services.api.redelivering.STARTED_SECONDS", 0.1)
+    _, path = await api.client.deploy(gated(**DEDUP))
+    answers = [await api.client.ask("POST", path, json={"id": "a", "n": n}) for n in (1, 2, 1)]
+    await api.client.execution(answers[0]["execution_id"])
+    await api.client.ask("GET", f"/api/v1/deliveries/{answers[2]['delivery_id']}")
+    await api.parts.reads.pool.execute("UPDATE read.webhook_deliveries SET payload = NULL")
+    await api.parts.reads.pool.execute("UPDATE read.executions SET input = NULL")
+    for each in answers:
+        again = f"/api/v1/deliveries/{each['delivery_id']}"
+        status, _, problem = await api.client.send("POST", f"{again}/redeliver")
+        assert (status, problem["code"]) == (409, "payload_gone")
+        assert (await api.client.ask("GET", again))["payload"] == []
 
 
 async def test_lists_have_pages_and_stay_in_their_workspace(api: Api) -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from domain.dead_letter.events import LetterDiscarded, LetterRecorded, LetterRedriven, LetterReviewed
+from domain.inbox.events import DeliveryDuplicated, DeliveryHeld, DeliveryRefused
+from domain.inbox.gates import Debounce, Delivery, Gates
 from domain.schedule.definition import Definition
 from domain.schedule.events import BackfillEnded, BackfillStarted, ScheduleCreated
 from domain.schedule.timing import ByCron
@@ -191,7 +193,7 @@ async def test_another_version_is_rebuilt_behind_a_cut(old_and_new: World, pool:
 async def test_payloads_go_before_the_facts(old_and_new: World, pool: Pool) -> None:
     work = at(10, old_and_new, pool, payload_retention_days=5)
     await apply_retention(work)
-    assert (work.figures["executions"], work.figures["payloads"]) == (0, 22)
+    assert (work.figures["executions"], work.figures["payloads"]) == (0, 22 + 4)  # of four deliveries as well
     told = await pool.fetchrow("SELECT * FROM executions WHERE id = $1", some_id("behind-0"))
     assert told is not None
     assert (told["status"], told["input"], told["output"]) == ("failed", None, None)
@@ -204,6 +206,30 @@ async def test_payloads_go_before_the_facts(old_and_new: World, pool: Pool) -> N
     await pool.execute("UPDATE read.executions SET input = NULL WHERE id = $1", some_id("open-1"))
     await pool.execute("UPDATE read.executions SET error = NULL WHERE id = $1", some_id("behind-2"))
     assert (await verify(old_and_new.log, pool)).found == {"wrong_row": 3}
+
+
+async def test_payloads_of_deliveries_go_with_those_of_their_time(pool: Pool, project: Project) -> None:
+    world = World()
+    stream = f"inbox-{some_id('inbox of two')}"
+    world.commit(f"workspace-{SPACE}", [WorkspaceCreated("Space", T0)])
+    items = [{"json": {"body": "personal"}}]
+    for name, moment in (("old", T0), ("new", T0 + 8 * DAY)):
+        made = {kind: Delivery(some_id(f"{name} {kind}"), "e", FLOW, 1, "hook", moment) for kind in "rhd"}
+        gates = Gates(debounce=Debounce("00" * 16, 1_000))
+        world.commit(stream, [DeliveryRefused(made["r"], "malformed_json", "no", moment, excerpt="{personal")])
+        world.commit(stream, [DeliveryHeld(made["h"], gates, moment, items=items)])
+        world.commit(stream, [DeliveryDuplicated(made["d"], some_id("first"), moment, items)])
+    await project(world)
+    work = at(10, world, pool, payload_retention_days=5)
+    await apply_retention(work)
+    assert (work.figures["payloads"], work.figures["webhook_deliveries"]) == (2, 0)
+    found = await pool.fetch("SELECT id::text, payload, excerpt FROM webhook_deliveries")
+    whole = {row["id"] for row in found if "personal" in f"{row['payload']} {row['excerpt']}"}
+    assert whole == {some_id(name) for name in ("old h", "new r", "new h", "new d")}, "what is held has still to begin"
+    assert len(found) == 6
+    await agrees(world, pool)
+    await pool.execute("UPDATE read.webhook_deliveries SET payload = NULL WHERE id = $1", some_id("new d"))
+    assert (await verify(world.log, pool)).found == {"wrong_row": 1}
 
 
 async def test_workspaces_keep_for_as_long_as_they_say(pool: Pool, project: Project) -> None:
