@@ -91,7 +91,8 @@ class CommitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `version`: of the first event (the stream's first event has 1); without events, that of the last one before
     (0 where the owner has forgotten a closed stream).
-    `queued_at`: executions only, keys the read model's rows.
+    `queued_at`: executions only, keys the read model's rows. `delivers`: it is of an execution that the system runs for
+    a subscription, so that usage tells them apart without the execution's beginning.
     """
 
     id: str
@@ -109,6 +110,7 @@ class CommitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     actor: str = ""
     queued_at: int | None = None
     commands: list[SentCommand] = []
+    delivers: bool = False
     v: int = 1
 
 

@@ -14,11 +14,12 @@ from projections.facts import (
 )
 from projections.operations import Add, Operation, Table, Values
 
-VERSION = 1
+VERSION = 2
 
 HOUR_MS = 3_600_000
-COUNTED = ("queued", "started", "completed", "failed", "timed_out", "cancelled", "node_runs", "attempts")
-"""Executions by what happened to them; runs of nodes that ended well or badly; attempts of effects."""
+COUNTED = ("queued", "started", "completed", "failed", "timed_out", "cancelled", "node_runs", "attempts", "deliveries")
+"""Executions by what happened to them; runs of nodes that ended well or badly; attempts of effects. Deliveries to
+subscriptions are executions of the system's own: they count here only, when they begin."""
 
 USAGE_HOURS = Table(
     name="usage_hours",
@@ -42,6 +43,9 @@ _COLUMN: dict[type, str] = {
 
 
 def project(commit: Commit) -> list[Operation]:
+    if commit.delivers:
+        begun = sum(isinstance(event, ExecutionQueued) for event, _, _ in commit.facts)
+        return [Add("usage_hours", _hour(commit), {"deliveries": begun})] if begun else []
     amounts: Values = {}
     for event, _, _ in commit.facts:
         column = _COLUMN.get(type(event))
@@ -50,4 +54,8 @@ def project(commit: Commit) -> list[Operation]:
         amounts[column] = amounts.get(column, 0) + 1
     if not amounts:
         return []
-    return [Add("usage_hours", (commit.workspace, commit.time // HOUR_MS * HOUR_MS), amounts)]
+    return [Add("usage_hours", _hour(commit), amounts)]
+
+
+def _hour(commit: Commit) -> tuple[str, int]:
+    return commit.workspace, commit.time // HOUR_MS * HOUR_MS

@@ -9,5 +9,6 @@ CREATE TABLE usage_hours (
     cancelled bigint NOT NULL,
     node_runs bigint NOT NULL,
     attempts bigint NOT NULL,
+    deliveries bigint NOT NULL,
     PRIMARY KEY (workspace_id, hour)
 ) WITH (fillfactor = 50);

@@ -116,7 +116,17 @@ def usage(
     if as_json:
         print_json(items)
         return
-    names = ("queued", "started", "completed", "failed", "timed_out", "cancelled", "node_runs", "attempts")
+    names = (
+        "queued",
+        "started",
+        "completed",
+        "failed",
+        "timed_out",
+        "cancelled",
+        "node_runs",
+        "attempts",
+        "deliveries",
+    )
     print_table(
         ["since", "workspace", *(name.replace("_", " ") for name in names)],
         [[short_time(item["since"]), item["workspace_id"], *(item[name] for name in names)] for item in items],

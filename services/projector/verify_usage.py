@@ -4,13 +4,17 @@ from typing import Any
 
 from services.projector.verify_values import Row
 
-_COUNTS = ("queued", "started", "completed", "failed", "timed_out", "cancelled", "node_runs", "attempts")
+_COUNTS = ("queued", "started", "completed", "failed", "timed_out", "cancelled", "node_runs", "attempts", "deliveries")
 COLUMNS = {"workspace_id": "uuid", "hour": "time", **dict.fromkeys(_COUNTS, "")}
 
 
 def fold_usage(rows: dict[tuple[Any, ...], Row], commit: Row) -> None:
     """Count what `commit` says into the row of its workspace and hour."""
-    names = [name for event in commit.get("events", []) if (name := _counted(event)) is not None]
+    events = commit.get("events", [])
+    if commit.get("delivers"):
+        names = ["deliveries" for event in events if event["type"] == "execution.queued"]
+    else:
+        names = [name for event in events if (name := _counted(event)) is not None]
     if not names:
         return
     key = (commit["workspace"], commit["time"] - commit["time"] % 3_600_000)

@@ -17,6 +17,7 @@ from domain.decision import Decision, Outcome, rejected
 from domain.execution.commands import GrantSlot, StartExecution
 from domain.execution.endings import refused
 from domain.execution.slots import not_open
+from domain.subscription.deliveries import TRIGGER
 from infra.log.port import MAX_APPEND_BYTES, NewRecord, Record
 from infra.telemetry import metrics
 from infra.telemetry.logs import get_logger
@@ -394,8 +395,15 @@ class Batch:
             correlation=why.correlation,
             actor=why.actor,
             queued_at=queued_at,
+            delivers=_trigger_type(decision.state, command) == TRIGGER,
             outgoing=decision.commands,
             reply=why.reply,
             trace=why.trace,
         )
         return encoded, queued_at
+
+
+def _trigger_type(state: Any, command: Any) -> str | None:
+    """Of an execution; it is in the command where a start failed and there is no state."""
+    found: str | None = getattr(state, "trigger_type", None) or getattr(command, "trigger_type", None)
+    return found

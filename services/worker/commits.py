@@ -57,6 +57,7 @@ class CommitEncoder:
         correlation: str = "",
         actor: str = "",
         queued_at: int | None = None,
+        delivers: bool = False,
         outgoing: Sequence[OutgoingCommand] = (),
         reply: bytes | None = None,
         trace: bytes | None = None,
@@ -79,6 +80,7 @@ class CommitEncoder:
                 correlation=correlation,
                 actor=actor,
                 queued_at=queued_at,
+                delivers=delivers,
                 commands=[registry.sent_command(each, spill=spill, over=limit) for each in outgoing],
             )
             value = encode(commit)

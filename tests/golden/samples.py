@@ -373,7 +373,7 @@ def envelopes() -> dict[str, tuple[env.Headers, Any]]:
         workspace=WORKSPACE, time=AT, events=[encode_event(EVENTS[1]), spilled()],
         outcome=Outcome(kind="rejected", code="version_conflict", message="somebody was faster", problems=[("name", "is long")], retry_after=1_500),
         answers=env.Answers("linkflow.execution-commands", 41), cause="3f0f6c8e-7b8f-4a54-8a55-0b8f6f3a1c51",
-        correlation="req-1", actor="key:5a0f3c5e", queued_at=AT, commands=[sent_command(start)],
+        correlation="req-1", actor="key:5a0f3c5e", queued_at=AT, commands=[sent_command(start)], delivers=True,
     )
     return {
         "envelope.command": (

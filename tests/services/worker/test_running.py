@@ -101,6 +101,29 @@ async def test_a_request_is_made_after_its_attempt_is_recorded(server: Server) -
         assert len(server.requests) == 1
 
 
+async def test_commits_say_that_an_execution_delivers_for_a_subscription(server: Server) -> None:
+    """Usage counts them apart: each commit has to say it, for it is looked at alone."""
+    async with Cluster() as cluster:
+        await cluster.start("a")
+        for trigger_type in ("manual", "delivery"):
+            workflow, execution = str(uuid4()), str(uuid4())
+            cluster.versions.add(workflow, 1, chain(call(f"{server.url}/ok"), DONE))
+            command = StartExecution(
+                execution_id=execution,
+                workflow_id=workflow,
+                workflow_version=1,
+                trigger_node="start",
+                trigger_type=trigger_type,
+                items=[{"json": {"n": 1}}],
+                queued_at=1_700_000_000_000,
+            )
+            await cluster.send(command, f"execution-{execution}")
+            await cluster.closed(f"execution-{execution}")
+            commits = [each for each in cluster.answers(f"execution-{execution}") if each.events]
+            assert len(commits) > 1
+            assert {each.delivers for each in commits} == {trigger_type == "delivery"}
+
+
 async def test_a_failing_call_is_tried_again_and_then_fails(server: Server) -> None:
     async with Cluster() as cluster:
         await cluster.start("a")
