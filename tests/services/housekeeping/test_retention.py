@@ -348,8 +348,8 @@ async def test_what_ages_is_found_by_an_index(pool: Pool, project: Project, tabl
         " reason, dst, count, more, late_by, jitter, execution_status, message, at) SELECT gen_random_uuid(),"
         " gen_random_uuid(), space, t, t, '', '', '', '', '', 1, false, 0, 0, '', '', t",
         "webhook_deliveries": "(id, workspace_id, workflow_id, workflow_version, node, endpoint_id, status, code,"
-        " reason, repeats, more, excerpt, received_at, updated_at, stream_version) SELECT gen_random_uuid(), space,"
-        " gen_random_uuid(), 1, '', '', 'refused', '', '', false, 0, '', t, t, 1",
+        " reason, repeats, more, excerpt, received_at, fingerprint, updated_at, stream_version) SELECT"
+        " gen_random_uuid(), space, gen_random_uuid(), 1, '', '', 'refused', '', '', false, 0, '', t, '', t, 1",
         "event_redeliveries": "(id, delivery_id, workspace_id, fingerprint, at) SELECT gen_random_uuid(),"
         " gen_random_uuid(), space, '', t",
         "schedule_backfills": "(id, schedule_id, workspace_id, since, until, total, fired, per_minute, status,"
