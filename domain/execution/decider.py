@@ -50,7 +50,7 @@ from domain.nodes.failures import NodeFailure
 from domain.nodes.node_type import Effects, Output
 from domain.scripts import read_answer
 from domain.workflow.graph import Graph, Node
-from domain.workflow.variables import seen
+from domain.workflow.variables import NO_NAMES, seen
 
 NO_VARIABLES: Final[Mapping[str, Any]] = {}
 
@@ -134,7 +134,7 @@ def _start(
         retry_count=command.retry_count,
         begin_at=command.begin_at,
         first=command.first,
-        variables=seen({**variables, **command.variables}, graph.variables),
+        variables={} if graph.variables == NO_NAMES else seen({**variables, **command.variables}, graph.variables),
     )
     if command.taken_runs:
         try:
