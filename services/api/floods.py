@@ -51,7 +51,7 @@ class Floods:
     """`now`: seconds that never go back."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        self._now = now
+        self.now = now
         self._keys: dict[tuple[str, str], _Known] = {}
         self._crowded: dict[str, float] = {}
         self._flooded: dict[str, float] = {}
@@ -61,49 +61,50 @@ class Floods:
     def is_duplicate(self, endpoint: str, gates: Gates) -> bool:
         """Whether its key has a first delivery for sure."""
         known = self._known(endpoint, gates)
-        return known is not None and self._now() < known.sure
+        return known is not None and self.now() < known.sure
 
     def repeats(self, endpoint: str, gates: Gates, content: str) -> bool:
         """Whether it is probably what the first with its key was, so that it need not be sent along."""
         known = self._known(endpoint, gates)
-        return known is not None and self._now() < known.until and known.content == content != ""
+        return known is not None and self.now() < known.until and known.content == content != ""
 
     def crowded(self, endpoint: str) -> float:
         """Seconds for which the inbox records no more duplicates; 0: it does."""
-        return max(0.0, self._crowded.get(endpoint, 0.0) - self._now())
+        return max(0.0, self._crowded.get(endpoint, 0.0) - self.now())
 
     def flooded(self, endpoint: str) -> bool:
         """Whether the inbox has said lately that it records no more refusals."""
-        return self._now() < self._flooded.get(endpoint, 0.0)
+        return self.now() < self._flooded.get(endpoint, 0.0)
 
     def full(self, endpoint: str, gates: Gates) -> Full | None:
         """What refuses it. That the inbox is full counts only in a flood: there may be room for this one."""
         said = [self._full.get(endpoint)] if self.flooded(endpoint) else []
         if gates.throttle is not None and gates.throttle.excess == "refuse":
             said.append(self._throttled.get((endpoint, gates.throttle)))  # another version may allow more
-        left = [Full(each.until - self._now(), each.code, each.reason) for each in said if each is not None]
+        left = [Full(each.until - self.now(), each.code, each.reason) for each in said if each is not None]
         return next((each for each in left if each.seconds > 0), None)
 
-    def heard_first(self, endpoint: str, gates: Gates, content: str, seconds: float) -> None:
-        """It has a first delivery, for so long. `content`: of the first, empty if that is not known."""
+    def heard_first(self, endpoint: str, gates: Gates, content: str, seconds: float, asked_at: float) -> None:
+        """It has a first delivery, for so long from the inbox's word on, which came after `asked_at`. `content`: of the
+        first, empty if that is not known."""
         if gates.dedup is None:
             return
-        now, key = self._now(), (endpoint, gates.dedup.key)
-        until = now + seconds
+        now, key = self.now(), (endpoint, gates.dedup.key)
+        until = asked_at + seconds
         known = self._keys.pop(key, None)  # so that it stands last
         if not content and known is not None and now < known.until:
             content, until = known.content, max(until, known.until)
-        self._keys[key] = _Known(now + min(seconds, _HEARD_SECONDS) - _TICK_SECONDS, until, content)
+        self._keys[key] = _Known(asked_at + min(seconds, _HEARD_SECONDS) - _TICK_SECONDS, until, content)
         if len(self._keys) > MOST_KEYS:
             del self._keys[next(iter(self._keys))]
 
     def heard_crowded(self, endpoint: str, seconds: float) -> None:
         """It records no more duplicates for so long."""
-        _note(self._crowded, endpoint, self._now() + seconds)
+        _note(self._crowded, endpoint, self.now() + seconds)
 
     def heard_refused(self, endpoint: str, gates: Gates, said: Full, *, recorded: bool) -> None:
         """The inbox has refused it. `recorded`: and it keeps that."""
-        now = self._now()
+        now = self.now()
         told = _Said(now + said.seconds, said.code, said.reason)
         if said.code == THROTTLED and gates.throttle is not None:
             _note(self._throttled, (endpoint, gates.throttle), told)

@@ -125,11 +125,12 @@ class Inboxes:
             check_fingerprint(before.fingerprint, identity)
             return _again(before)
         await self._refuse_early(workspace, delivery, gates)
-        commit, position = await self._decided(workspace, ReceiveDelivery(delivery, gates, items))
+        asked_at = self._floods.now()
+        commit, position = await self._decided(workspace, ReceiveDelivery(delivery, gates, items), asked_at)
         for event in reversed(commit.events):
             said = _decode_said(event.data)
             if said.delivery is not None and said.delivery.id == delivery.id:
-                return self._told(delivery, gates, event.type, said)
+                return self._told(delivery, gates, event.type, said, asked_at)
         await self._parts.positions.require(position)
         row = await self._parts.reads.delivery(workspace, delivery.id)
         if row is None:
@@ -160,7 +161,9 @@ class Inboxes:
                 return
         raise _too_many(Problem, full)
 
-    async def _decided(self, workspace: str, command: ReceiveDelivery) -> tuple[CommitRecord, Position]:
+    async def _decided(
+        self, workspace: str, command: ReceiveDelivery, asked_at: float
+    ) -> tuple[CommitRecord, Position]:
         """Ask the inbox; without its items, if it probably repeats what the inbox has."""
         delivery, gates = command.delivery, command.gates
         bare = self._floods.repeats(delivery.endpoint_id, gates, delivery.content)
@@ -168,11 +171,11 @@ class Inboxes:
             return await self._ask(workspace, structs.replace(command, items=[], bare=True) if bare else command)
         except Problem as problem:
             if problem.code != PAYLOAD_NEEDED.code:
-                raise self._refused(delivery, gates, problem) from None
+                raise self._refused(delivery, gates, problem, asked_at) from None
         try:
             return await self._ask(workspace, command)
         except Problem as problem:
-            raise self._refused(delivery, gates, problem) from None
+            raise self._refused(delivery, gates, problem, asked_at) from None
 
     async def _ask(self, workspace: str, command: ReceiveDelivery) -> tuple[CommitRecord, Position]:
         endpoint = command.delivery.endpoint_id
@@ -180,32 +183,33 @@ class Inboxes:
         made = command.delivery.received_at
         return await decide(self._parts, principal, Topic.COMMANDS, stream_of(endpoint), command, made=made)
 
-    def _refused(self, delivery: Delivery, gates: Gates, problem: Problem) -> Problem:
+    def _refused(self, delivery: Delivery, gates: Gates, problem: Problem, asked_at: float) -> Problem:
         """The refusal as callers get it, and noted: of these the inbox records no more in this minute."""
         if problem.code not in (THROTTLED, FULL, TOO_MANY):
             return problem
         endpoint, seconds = delivery.endpoint_id, problem.retry_after
         if problem.code == TOO_MANY:
-            self._floods.heard_first(endpoint, gates, "", seconds)
+            self._floods.heard_first(endpoint, gates, "", seconds, asked_at)
             self._floods.heard_crowded(endpoint, seconds)
             return _too_many(Counted, Full(seconds, TOO_MANY, _CROWDED))
         full = Full(seconds, problem.code, problem.detail)
         self._floods.heard_refused(endpoint, gates, full, recorded=False)
         return _too_many(Counted, full)
 
-    def _told(self, delivery: Delivery, gates: Gates, kind: str, said: _Said) -> Received:
+    def _told(self, delivery: Delivery, gates: Gates, kind: str, said: _Said, asked_at: float) -> Received:
         execution, endpoint = execution_of(delivery.id), delivery.endpoint_id
         ttl = gates.dedup.ttl / 1_000 if gates.dedup is not None else 0.0
         match kind:
             case "inbox.accepted":
-                self._floods.heard_first(endpoint, gates, delivery.content, ttl)
+                self._floods.heard_first(endpoint, gates, delivery.content, ttl, asked_at)
                 return Received("accepted", delivery.id, execution)
             case "inbox.held":
-                self._floods.heard_first(endpoint, gates, delivery.content, ttl)
+                self._floods.heard_first(endpoint, gates, delivery.content, ttl, asked_at)
                 return Received("held", delivery.id, None if gates.debounce is not None else execution)
             case "inbox.duplicated":
                 left = ((said.until or said.at) - said.at) / 1_000
-                self._floods.heard_first(endpoint, gates, delivery.content if said.same else "", left)
+                content = delivery.content if said.same else ""
+                self._floods.heard_first(endpoint, gates, content, left, asked_at)
                 return Received("duplicate", delivery.id, execution_of(said.first or ""), said.first)
         full = Full(max(0.001, ((said.retry_at or said.at) - said.at) / 1_000), said.code, said.reason)
         self._floods.heard_refused(endpoint, gates, full, recorded=True)
