@@ -54,7 +54,7 @@ async def test_a_backup_is_restored_after_retention_has_cut_the_log(
         code, out, err = await cluster.cli("verify")
         if log == "postgres":  # the log came back with the rows
             assert code == 0, out + err
-            assert "nothing is missing" in (await cluster.cli("restored", "--adopt"))[1]
+            assert "nothing is missing" in "".join((await cluster.cli("restored", "--adopt"))[1:])
         else:
             assert code == 1
             assert "missing_history" in out, out + err
@@ -63,7 +63,7 @@ async def test_a_backup_is_restored_after_retention_has_cut_the_log(
             assert (code, "go with --adopt" in out) == (0, True), out + err
             code, out, err = await cluster.cli("restored", "--adopt")
             assert (code, "were taken away" in out) == (0, True), out + err
-            assert "nothing is missing" in (await cluster.cli("restored"))[1]
+            assert "nothing is missing" in "".join((await cluster.cli("restored"))[1:])
         cluster.start_all()
         await cluster.ready()
 
