@@ -53,6 +53,7 @@ class _Kept:
 
     place: Place
     first_answer: int | None = None
+    headless: bool = False
     begun: set[str] = field(default_factory=set)
     usage: Counter[tuple[str, int, str]] = field(default_factory=Counter)
 
@@ -84,8 +85,11 @@ async def _restore(log: Log, pool: Pool, *, adopt: bool) -> Missing:
             return missing
         kept = {number: await _read(log, connection, number, cuts, missing) for number in range(log.partitions)}
         await _find_rows(connection, log.partitions, kept, missing)
+        behind = [number for number in missing.partitions if await _owner_is_behind(connection, number, kept[number])]
         if adopt:
             await _record(connection, kept, missing)
+            for number in behind:
+                await _move_owner(connection, number, kept[number].place)
     return missing
 
 
@@ -188,8 +192,10 @@ def _count(kept: _Kept, record: Record) -> None:
         kept.first_answer = commit.answers.offset
     if not commit.events or commit.queued_at is None:
         return
+    name = commit.stream.removeprefix("execution-")
     if commit.version == 1:
-        kept.begun.add(commit.stream.removeprefix("execution-"))
+        kept.begun.add(name)
+    kept.headless |= name not in kept.begun
     read, _ = read_commit(commit)
     for each in count_usage(read) if read.kind == "execution" else []:
         if isinstance(each, Add):
@@ -220,6 +226,37 @@ async def _find_rows(connection: PooledConnection, partitions: int, kept: dict[i
     missing.executions = len(gone)
     newest = max((row[3] for row in gone), default=None)
     missing.newest = None if newest is None else int(newest.timestamp() * 1_000)
+
+
+async def _owner_is_behind(connection: PooledConnection, partition: int, kept: _Kept) -> bool:
+    """Whether the owner's checkpoint lies before the log: in a backup made seconds after the first commits."""
+    stands_at = await connection.fetchval(
+        "SELECT next_offset FROM partition_checkpoints WHERE lane = 'executions' AND partition = $1", partition
+    )
+    if (stands_at or 0) >= kept.place.next_offset:
+        return False
+    if kept.headless:
+        raise RestoreRefused(
+            f"{TOPIC}/{partition}: the owner's checkpoint stands at {stands_at or 0}, before the log, and there are"
+            " executions whose beginnings are gone: restore another backup"
+        )
+    return True
+
+
+async def _move_owner(connection: PooledConnection, partition: int, place: Place) -> None:
+    """What the checkpoint has open had ended before the log was cut."""
+    await connection.execute("DELETE FROM stream_states WHERE lane = 'executions' AND partition = $1", partition)
+    await connection.execute(
+        "INSERT INTO partition_checkpoints AS c (lane, partition, owner_offset, owner_nonce, next_offset, fence_offset,"
+        " fence_nonce, next_n, answered) VALUES ('executions', $1, -1, '', $2, $3, $4, $5, $6)"
+        " ON CONFLICT (lane, partition) DO UPDATE SET next_offset = $2, fence_offset = $3, fence_nonce = $4,"
+        " next_n = $5, answered = greatest(c.answered, $6)",
+        partition,
+        place.next_offset,
+        *((None, None) if place.epoch is None else (place.epoch.offset, place.epoch.nonce)),
+        place.next_n,
+        place.answered,
+    )
 
 
 async def _record(connection: PooledConnection, kept: dict[int, _Kept], missing: Missing) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from infra.log.port import Topic
+from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.pool import Pool, open_pool
 from projections.catalog import PROJECTIONS
+from projections.retention import load_cuts
 from services.housekeeping.log_cut import cut_log
 from services.housekeeping.retention import apply_retention
 from services.projector import projector
@@ -17,8 +19,8 @@ from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
 from services.projector.restored import RestoreRefused, adopt, look
 from services.projector.verify import verify
-from tests.projections.given import T0, World, some_id
-from tests.services.housekeeping.conftest import DAY, Project, end_of
+from tests.projections.given import SPACE, T0, World, some_id
+from tests.services.housekeeping.conftest import DAY, Project, checkpoint, end_of
 from tests.services.housekeeping.test_retention import agrees, at, executions, rows
 from tests.services.projector.conftest import caught_up
 from tests.support.backup import back_up, restore
@@ -109,6 +111,42 @@ async def test_a_backup_that_knows_of_earlier_cuts_in_another_epoch(
         await age(old_and_new, restored, 80)
         await agrees(old_and_new, restored)
         assert await executions(restored) == set()
+
+
+async def test_an_owner_whose_checkpoint_lies_before_the_log_goes_on_behind_the_cut(
+    pool: Pool, postgres_url: str, backup: Path, project: Project
+) -> None:
+    world = World()
+    world.configure()
+    for number in range(12):
+        world.run_at_once(f"old-{number}")
+    for number in range(6):
+        world.run_at_once(f"new-{number}", at=T0 + 40 * DAY)
+    await project(world)
+    for partition in range(2):
+        await checkpoint(pool, "executions", partition, 0, answered=0)
+    await pool.execute("DELETE FROM partition_checkpoints WHERE lane = 'executions' AND partition = 1")
+    await pool.execute(
+        "INSERT INTO stream_states VALUES ('executions', 0, 'execution-gone', $1, 1, NULL, true, '')", SPACE
+    )
+    await back_up(postgres_url, backup)
+    await project(world)
+    await age(world, pool, 45)
+    cuts = await load_cuts(pool)
+    async with brought_back(postgres_url, backup) as restored:
+        missing = await adopt(world.log, restored)
+        assert set(missing.partitions) == {0, 1}
+        for partition in range(2):
+            found = await PostgresCheckpoints(restored).load("executions", partition)
+            cut = cuts[Topic.EXECUTIONS, partition]
+            assert (found.fence.next_offset, found.fence.epoch, found.fence.next_n) == (
+                cut.next_offset,
+                cut.epoch,
+                cut.next_n,
+            )
+            assert (found.answered, found.states) == (cut.answered, [])
+        report = await verify(world.log, restored)
+        assert report.ok, report.differences
 
 
 async def test_a_log_that_somebody_else_cut_is_not_adopted(old_and_new: World, pool: Pool) -> None:
