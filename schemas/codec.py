@@ -4,9 +4,9 @@ A `Codec` is built once from its table and refuses a table that is inconsistent.
 dictionaries and cached encoders: this is on the path of every event.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 from msgspec.structs import replace
@@ -47,6 +47,14 @@ class Entry:
     def payload_fields(self) -> frozenset[str]:
         return PAYLOAD_FIELDS.intersection(self.type.__struct_fields__)
 
+    @property
+    def encodable_fields(self) -> tuple[str, ...]:
+        """Payload fields that may be Encoded."""
+        fields = msgspec.structs.fields(self.type)
+        found = [each.name for each in fields if each.name in PAYLOAD_FIELDS and get_origin(each.type) is dict]
+        assert len(found) <= 1, "more than one is not provided for"
+        return tuple(found)
+
 
 class Codec:
     """Encodes and decodes the classes of one table."""
@@ -55,7 +63,7 @@ class Codec:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries: dict[str, Entry] = {}
-        self._writers: dict[type, tuple[str, int, frozenset[str]]] = {}
+        self._writers: dict[type, tuple[str, int, frozenset[str], tuple[str, ...]]] = {}
         self._decoders: dict[str, tuple[int, Callable[[Any], Any]]] = {}
         self._fillers: dict[str, dict[str, bytes]] = {}
         for entry in entries:
@@ -69,7 +77,7 @@ class Codec:
         if set(entry.upcasters or ()) != set(range(1, entry.version)):
             raise ValueError(f"{entry.name} version {entry.version} needs an upcaster for each version before it")
         self.entries[entry.name] = entry
-        self._writers[entry.type] = (entry.name, entry.version, entry.payload_fields)
+        self._writers[entry.type] = (entry.name, entry.version, entry.payload_fields, entry.encodable_fields)
         self._decoders[entry.name] = (entry.version, msgspec.json.Decoder(entry.type).decode)
         self._fillers[entry.name] = {
             field.encode_name: _empty(field.type)
@@ -82,24 +90,25 @@ class Codec:
     ) -> tuple[str, int, msgspec.Raw, dict[str, str]]:
         """Wire name, version, data, blobs. Raises UnknownRecord (not registered), UnencodableRecord."""
         try:
-            name, version, payloads = self._writers[type(value)]
+            name, version, payloads, encodable = self._writers[type(value)]
         except KeyError:
             raise UnknownRecord(type(value).__name__, 0, "this class is not registered") from None
-        known: dict[str, str] = {}
-        if spill is not None:
-            value, known = _without_known(value, payloads, spill, over)
+        known = NO_FIELDS
+        for field in encodable:
+            if type(getattr(value, field)) is Encoded and spill is not None:
+                value, known = _without_known(value, field, spill, over)
         try:
             data = _encode(value)
         except ENCODING_ERRORS as error:
             raise UnencodableRecord(name, error) from error
         if known:
             data = without(data, known)
-        if too_deep(data, MAX_RECORD_DEPTH):
+        if len(data) > 2 * MAX_RECORD_DEPTH and too_deep(data, MAX_RECORD_DEPTH):
             raise UnencodableRecord(name, ValueError(f"it is nested more than {MAX_RECORD_DEPTH} levels deep"))
         if len(data) > over and spill is not None and payloads:
             data, blobs = split(data, payloads, spill, over)
             return name, version, msgspec.Raw(data), {**blobs, **known}
-        return name, version, msgspec.Raw(data), known
+        return name, version, msgspec.Raw(data), dict(known)
 
     def decode(
         self,
@@ -167,14 +176,7 @@ def _empty(kind: Any) -> bytes:
     return b"[]" if origin is list else b"{}" if origin is dict else b"null"
 
 
-def _without_known(value: Any, payloads: Collection[str], spill: Spill, over: int) -> tuple[Any, dict[str, str]]:
-    """`value` without those large fields whose JSON is known (nobody encodes them again), and field → blob id."""
-    known = {
-        field: found
-        for field in payloads
-        if isinstance(found := getattr(value, field), Encoded) and len(found.json) > over
-    }
-    if not known:
-        return value, {}
-    emptied = replace(value, **{field: {} for field in known})
-    return emptied, {field: spill(found.json) for field, found in known.items()}
+def _without_known(value: Any, field: str, spill: Spill, over: int) -> tuple[Any, Mapping[str, str]]:
+    """`value` without this field if that is large: its JSON is known and not made again. And field → blob id."""
+    json = getattr(value, field).json
+    return (replace(value, **{field: {}}), {field: spill(json)}) if len(json) > over else (value, NO_FIELDS)

@@ -8,7 +8,7 @@ in the only spelling that is accepted; that it is used once is the decider's bus
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
@@ -44,7 +44,7 @@ class Links:
     workspace: str = ""
 
     def within(self, workspace: str) -> "Links":
-        return replace(self, workspace=workspace)
+        return Links(self.base, self.secret, workspace)
 
     def execution(self, execution_id: str) -> str:
         return f"{self.base}/api/v1/executions/{execution_id}"

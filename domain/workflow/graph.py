@@ -56,7 +56,7 @@ class Node:
 
     __slots__ = (
         "asks", "disabled", "document", "followed", "foreign", "id", "index", "inputs", "kind", "links", "on_error",
-        "operation", "outputs", "referenced", "routes", "script", "traces", "type", "variables", "weight",
+        "operation", "outputs", "referenced", "routes", "sandboxed", "script", "traces", "type", "variables", "weight",
     )  # fmt: skip
 
     def __init__(self, index: int, document: NodeDocument, node_type: NodeType, operation: Operation) -> None:
@@ -84,15 +84,12 @@ class Node:
         """Code that the sandbox runs."""
         self.foreign: tuple[str, ...] = ()
         """Expressions that the sandbox evaluates before a run."""
+        self.sandboxed = self.script is not None and not self.disabled
+        """The sandbox has something to do for each of its runs."""
         self.asks: frozenset[str] | None = frozenset()
         """Ids of the nodes that it names in `$('id')`; None: some are computed."""
         self.variables: VariableNames = NO_NAMES
         """What it names in `$vars`; None: all."""
-
-    @property
-    def sandboxed(self) -> bool:
-        """Whether the sandbox has something to do for each of its runs."""
-        return not self.disabled and (self.script is not None or bool(self.foreign))
 
     @property
     def timeout_seconds(self) -> float:
@@ -262,6 +259,7 @@ def _compile_nodes(
         node.asks = frozenset(parameters.references)
         node.variables = _variables_of(parameters.sources)
         node.foreign = tuple(dict.fromkeys(source for compiled in parameters.sources for source in compiled.foreign))
+        node.sandboxed = not node.disabled and (node.script is not None or bool(node.foreign))
         if node.foreign and node.kind not in {"pure", "effect", "wait", "sub_workflow"}:
             problems.add(path, f"{owner}its expressions need the sandbox, which a {node.kind} node cannot use")
         for compiled in parameters.sources:

@@ -21,8 +21,8 @@ from infra.telemetry import metrics
 RUN_SECONDS = 60.0
 """So long a heavy run may take, waiting for a free process included."""
 
-NICER = 5
-"""Where processors are scarce a compute process gets a third of what another process gets."""
+NICER = 10
+"""Where processors are scarce a compute process gets a ninth of what another process gets."""
 
 Work = Callable[[bytes, bytes], Any]
 
