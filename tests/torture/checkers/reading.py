@@ -36,17 +36,24 @@ def fold_execution(events: list[Event]) -> Row:
                     "queued_at": event.commit.value["queued_at"],
                 }
             case "execution.started":
-                row |= {"status": "running", "started_at": event.commit.value["time"]}
+                row |= {"status": "running", "started_at": _dated(event, "started_at")}
             case "execution.parked":
                 row["status"] = "waiting"
             case "execution.resumed":
                 row["status"] = "running"
             case kind if kind in TERMINAL:
-                row |= {"status": STATUS[kind], "completed_at": event.commit.value["time"]}
+                row |= {"status": STATUS[kind], "completed_at": _dated(event, "at")}
                 row["output"] = event.data.get("output")
                 row["error"] = event.data.get("error")
     row["stream_version"] = events[-1].version
     return row
+
+
+def _dated(event: Event, field: str) -> int:
+    """A worker's clock counts unless it is more than an hour off the log's time (docs/retention.md)."""
+    clock: int = event.commit.value["time"]
+    log_time: int = event.data[field]
+    return log_time if abs(clock - log_time) > 3_600_000 else clock
 
 
 def fold_runs(events: list[Event]) -> dict[tuple[str, int], Row]:
