@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from infra.sandbox.layout import SandboxBroken, SandboxUnavailable, find_sandbox
-from infra.sandbox.zygote import Kind, Process, Zygote
+from infra.sandbox.zygote import Kind, Process, SandboxEnded, Zygote
 
 SHORT_SECONDS = 0.02
 """CPU time that QuickJS gets for code before V8 takes over."""
@@ -25,6 +25,8 @@ RUNS = 500
 """After so many runs a process is replaced."""
 GRACE_SECONDS = 2.0
 """QuickJS counts CPU time and stops code by itself; beyond this its process is killed, as the others' are at once."""
+TRIES = 3
+"""A used process may be gone, then the new one with the sandbox, which is heard of last."""
 ENVELOPE = 65_536
 """Bytes of an answer beside the output itself."""
 
@@ -58,10 +60,6 @@ class ScriptRequest:
     key: str
     job: bytes
     limits: Limits = Limits()
-
-
-class _Ended(SandboxBroken):
-    """The process was gone, for a reason that need not be this run's."""
 
 
 class _Failure(msgspec.Struct):
@@ -166,12 +164,12 @@ class Sandbox:
     async def _in_turn(self, places: str, kind: Kind, tenant: str, request: ScriptRequest, seconds: float) -> bytes:
         await self._places[places].take(tenant)
         try:
-            try:
-                return await self._once(kind, tenant, request, seconds)
-            except _Ended:  # a used process, or the whole sandbox, was gone before: code has no effects, so once more
-                pass
-            except SandboxBroken:  # it has ended, and nobody knew yet
-                await self._drop_zygote()
+            for _ in range(TRIES - 1):
+                try:
+                    return await self._once(kind, tenant, request, seconds)
+                except SandboxEnded:  # code has no effects, so once more
+                    if self._zygote is not None and await self._zygote.ends():
+                        await self._drop_zygote()
             return await self._once(kind, tenant, request, seconds)
         except SandboxBroken as error:
             await self._drop_zygote()
@@ -195,7 +193,7 @@ class Sandbox:
             raise SandboxFailed("timeout", f"the code took longer than {request.limits.seconds:g} seconds") from None
         except EOFError:
             if process.runs > 1 or self._zygote is None or await self._zygote.ends():
-                raise _Ended("the sandbox ended") from None
+                raise SandboxEnded("the sandbox ended") from None
             raise SandboxFailed(
                 "out_of_memory", f"the code's process ended: it used more than {limits.memory >> 20} MB or crashed"
             ) from None

@@ -15,6 +15,10 @@ ENDING_SECONDS = 0.2
 ENDING_LOOKS = 20
 
 
+class SandboxEnded(SandboxBroken):
+    """A process, or all of them, was gone, for a reason that need not be that of the run that noticed."""
+
+
 class Process:
     """A process that runs code, of one tenant for as long as it lives."""
 
@@ -113,14 +117,14 @@ class Zygote:
         return False
 
     async def fork(self, kind: Kind, tenant: str, *, memory: int, cpu_seconds: int) -> Process:
-        """A new process for a tenant. Raises SandboxBroken."""
+        """A new process for a tenant. Raises SandboxEnded."""
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         with theirs:
             order = {"do": "start", "id": number, "kind": kind, "memory": memory, "cpu_seconds": cpu_seconds}
             try:
                 self._send(order, [theirs.fileno()])
-            except SandboxBroken:
+            except SandboxEnded:
                 ours.close()
                 raise
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
@@ -143,4 +147,4 @@ class Zygote:
         try:
             socket.send_fds(self._control, [json.dumps(order).encode()], files)
         except OSError as error:
-            raise SandboxBroken(f"the sandbox does not listen: {error}") from None
+            raise SandboxEnded(f"the sandbox does not listen: {error}") from None
