@@ -7,6 +7,7 @@ JSON columns come as text and stay text: they are spliced into answers. Values t
 from collections.abc import Iterable
 from datetime import datetime
 
+import asyncpg
 import msgspec
 
 from infra.blobs import BlobStore
@@ -38,8 +39,9 @@ from projections.workspaces import queries as workspaces
 from projections.workspaces.queries import ApiKeyRow
 from schemas.fence import Fence
 
-READS_AWAY = DATABASE_AWAY
-"""The read side cannot be asked now: the database is away, or the projector has not made the tables yet."""
+READS_AWAY: tuple[type[BaseException], ...] = (*DATABASE_AWAY, asyncpg.UndefinedColumnError)
+"""The read side cannot be asked now: the database is away, or the projector has not made the tables yet, or not yet
+those of this version."""
 
 _BLOB_START = '{"$blob"'
 

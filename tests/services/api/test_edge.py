@@ -173,6 +173,12 @@ async def test_too_many_that_wait_for_the_log_are_turned_away(api: Api, monkeypa
     assert (await api.client.send("POST", path, json={}))[0] == 202
 
 
+async def test_tables_of_an_older_version_are_503_until_they_are_rebuilt(api: Api) -> None:
+    await api.parts.reads.pool.execute("ALTER TABLE read.executions DROP COLUMN variables")
+    status, headers, problem = await api.client.send("GET", f"/api/v1/executions/{SOME}")
+    assert (status, headers["retry-after"], problem["code"]) == (503, "1", "unavailable")
+
+
 async def test_an_answer_that_does_not_come_is_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers_module.await_reply, "__defaults__", (0.05,))
     api.worker.gate.clear()
