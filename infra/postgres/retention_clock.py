@@ -6,7 +6,8 @@ from typing import Literal
 
 from infra.postgres.pool import Pool
 
-Kind = Literal["believed", "suspected"]
+Kind = Literal["believed", "suspected", "seen"]
+"""When the clocks were last believed; while they are not: when they last leapt, and when they were last looked at."""
 
 
 @dataclass(frozen=True, slots=True)

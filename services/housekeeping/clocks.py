@@ -2,24 +2,25 @@
 
 Ticks, the database's clock and the number of ticks (one a second, whatever a clock says) must tell of the same time
 since they were last believed. If they do not, a clock leapt or the installation was off: nothing is taken until they
-agree again, have agreed for PROBATION, or an operator says that they are right.
+agree again, have gone on for PROBATION, or an operator says that they are right.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from domain.schedule.zones import instant_of, moment_of
 from infra.log.port import Topic
-from infra.postgres.retention_clock import Reading, RetentionClock
+from infra.postgres.retention_clock import Kind, Reading, RetentionClock
 from infra.telemetry import metrics
 from services.housekeeping.jobs import Work
 
 MARGIN: Final = timedelta(days=1)
 """So much the witnesses may differ, and so much later everything is taken: what they differ by costs nobody's data."""
 PROBATION: Final = timedelta(days=7)
-"""After so much time, ticked away without another leap, clocks that leapt are believed."""
+"""After so much time, ticked away without another leap, clocks that leapt are believed. An installation that is off for
+some hours each day takes longer to tick it away."""
 
 
 class ClocksDisagree(Exception):
@@ -42,12 +43,11 @@ async def believed_now(work: Work) -> int:
     clock = RetentionClock(work.pool)
     reading = await clock.read(moment_of(work.now), await work.log.end_offset(Topic.TICKS, 0))
     known = await clock.load()
-    before, suspected = known.get("believed"), known.get("suspected")
-    differ = difference(before, reading)
-    metrics.CLOCKS_DIFFER.set(differ.total_seconds())
-    if differ > MARGIN and await clock.trusted_by() is None and not proven(suspected, reading):
-        if suspected is None or difference(suspected, reading) > MARGIN:
-            await clock.store("suspected", reading)
+    before = known.get("believed")
+    metrics.CLOCKS_DIFFER.set(difference(before, reading).total_seconds())
+    if not believable(known, reading) and await clock.trusted_by() is None:
+        for kind, noted in suspicion(known, reading).items():
+            await clock.store(kind, noted)
         raise ClocksDisagree(_told(before, reading))
     await clock.store("believed", reading)
     metrics.CLOCKS_DIFFER.set(0)
@@ -65,11 +65,29 @@ def difference(before: Reading | None, now: Reading) -> timedelta:
     return max(by_log, by_database) - min(by_log, by_database, by_ticks)
 
 
-def proven(suspected: Reading | None, now: Reading) -> bool:
-    """Whether the clocks have gone on together for long enough since they leapt."""
-    if suspected is None or difference(suspected, now) > MARGIN:
+def believable(known: Mapping[Kind, Reading], now: Reading) -> bool:
+    """Whether the witnesses agree since they were last believed, or have gone on for long enough since they did not."""
+    if difference(known.get("believed"), now) <= MARGIN:
+        return True
+    suspected = known.get("suspected")
+    return suspected is not None and _went_on(known, now) and min(_passed(suspected, now)) >= PROBATION
+
+
+def suspicion(known: Mapping[Kind, Reading], now: Reading) -> dict[Kind, Reading]:
+    """What to note where `now` is not believed."""
+    return {"seen": now} if _went_on(known, now) else {"suspected": now, "seen": now}
+
+
+def _went_on(known: Mapping[Kind, Reading], now: Reading) -> bool:
+    """Whether nothing has leapt since suspicion began. Ticks are compared from one run to the next: hours that an
+    installation is off each day would add up to a leap. The two clocks go on meanwhile, and must do so together."""
+    suspected = known.get("suspected")
+    if suspected is None:
         return False
-    return min(_passed(suspected, now)) >= PROBATION
+    seen = known.get("seen", suspected)
+    by_log, by_database, _ = _passed(suspected, now)
+    went_back = min(_passed(seen, now)) < -MARGIN
+    return not went_back and difference(seen, now) <= MARGIN and abs(by_log - by_database) <= MARGIN
 
 
 def _passed(before: Reading, now: Reading) -> tuple[timedelta, timedelta, timedelta]:
@@ -90,4 +108,5 @@ def _told(before: Reading | None, now: Reading) -> str:
     return (
         f"clocks disagree: {said}. Nothing is taken away. Set right what is wrong; if the clocks are right (the"
         f" installation was off), say so: linkflow admin trust-clocks. Otherwise it goes on after {PROBATION.days} days"
+        " of running without another gap"
     )

@@ -1,6 +1,7 @@
 """No clock that is wrong for a while takes away what is young: witnesses must agree on how much time passed (R09)."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,10 +17,18 @@ from domain.schedule.zones import instant_of, moment_of
 from infra.log.port import NewRecord, Topic
 from infra.postgres.job_runs import JobRun, JobRuns
 from infra.postgres.pool import Pool
-from infra.postgres.retention_clock import Reading, RetentionClock
+from infra.postgres.retention_clock import Kind, Reading, RetentionClock
 from infra.telemetry import metrics
 from services.housekeeping.catalogue import all_jobs
-from services.housekeeping.clocks import MARGIN, PROBATION, ClocksDisagree, believed_now, difference, proven
+from services.housekeeping.clocks import (
+    MARGIN,
+    PROBATION,
+    ClocksDisagree,
+    believable,
+    believed_now,
+    difference,
+    suspicion,
+)
 from services.housekeeping.housekeeper import Housekeeper
 from services.housekeeping.jobs import Work
 from services.housekeeping.retention import apply_retention
@@ -78,11 +87,86 @@ def test_who_is_believed_is_ahead_of_no_witness_by_more_than_the_margin(
 
 def test_clocks_that_leapt_are_believed_after_they_went_on_together_for_a_while() -> None:
     leapt = later(START, log=YEARS, database=YEARS)
+    known: dict[Kind, Reading] = {"believed": START, "suspected": leapt, "seen": leapt}
     week = {"log": PROBATION, "database": PROBATION, "ticked": PROBATION}
-    assert proven(leapt, later(leapt, **week))
-    assert not proven(leapt, later(leapt, **(week | {"ticked": PROBATION - day})))
-    assert not proven(leapt, later(leapt, **(week | {"database": PROBATION + 2 * day})))
-    assert not proven(None, leapt)
+    assert believable(known, later(leapt, **week))
+    assert not believable(known, later(leapt, **(week | {"ticked": PROBATION - timedelta(hours=1)})))
+    assert not believable(known, later(leapt, **(week | {"database": PROBATION + 2 * day})))
+    assert not believable({"believed": START}, leapt)
+    # Both clocks of a host, once more, at the end of the week.
+    seen = later(leapt, log=PROBATION - day, database=PROBATION - day, ticked=PROBATION - day)
+    assert not believable(known | {"seen": seen}, later(leapt, log=YEARS, database=YEARS, ticked=PROBATION))
+
+
+class Judge:
+    """What retention's clock comes to know, run after run."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.known: dict[Kind, Reading] = {"believed": START}
+
+    def run(self, **passed: timedelta) -> bool:
+        """Whether the clocks are believed after so much more time."""
+        self.now = later(self.now, **passed)
+        if not believable(self.known, self.now):
+            self.known |= suspicion(self.known, self.now)
+            return False
+        self.known = {"believed": self.now}
+        return True
+
+
+@pytest.mark.parametrize("on", [24, 22, 20, 12, 2])
+@pytest.mark.parametrize("off", [3 * day, 30 * day])
+def test_an_installation_that_is_off_for_hours_each_day_outlives_a_longer_gap(on: int, off: timedelta) -> None:
+    judge = Judge()
+    ticked = timedelta(hours=on)
+    assert all(judge.run(log=day, database=day, ticked=ticked) for _ in range(30))
+    assert not judge.run(log=off, database=off)
+    runs = [judge.run(log=day, database=day, ticked=ticked) for _ in range(120)]
+    first = runs.index(True) + 1
+    assert first == math.ceil(PROBATION / ticked)
+    assert all(runs[first - 1 :])
+
+
+def test_who_is_off_for_a_day_again_begins_anew() -> None:
+    judge = Judge()
+    half = timedelta(hours=12)
+    judge.run(log=3 * day, database=3 * day)
+    runs = [judge.run(log=day, database=day, ticked=half) for _ in range(10)]
+    runs += [judge.run(log=2 * day, database=2 * day)]
+    assert not any(runs)
+    assert [judge.run(log=day, database=day, ticked=half) for _ in range(14)] == [False] * 13 + [True]
+
+
+lived_hours = st.integers(1, 24).map(lambda number: timedelta(hours=number))
+leaps = st.sampled_from([timedelta()] * 12 + [YEARS, -YEARS, 2 * day])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(lived_hours, st.integers(0, 12), leaps, leaps | st.none()), max_size=60))
+def test_no_leap_is_believed_before_it_has_been_lived_with(
+    runs: list[tuple[timedelta, int, timedelta, timedelta | None]],
+) -> None:
+    """Clocks of one host leap together (None); the hours that it is off pass on both."""
+    judge = Judge()
+    since_leap = since_believed = timedelta()
+    for lived, hours_off, log, alone in runs:
+        passed = lived + timedelta(hours=hours_off)
+        database = log if alone is None else alone
+        since_leap = timedelta() if log or database else since_leap + lived
+        since_believed += passed
+        before = judge.known["believed"]
+        if judge.run(log=passed + log, database=passed + database, ticked=lived):
+            told = min(judge.now.log_time - before.log_time, judge.now.database - before.database)
+            assert told - MARGIN <= since_believed or since_leap >= PROBATION
+            since_believed = timedelta()
+
+
+def test_a_leap_that_is_taken_back_after_a_gap_does_not_last() -> None:
+    judge = Judge()
+    assert not judge.run(log=3 * day + YEARS, database=3 * day + YEARS)
+    assert not judge.run(log=-YEARS, database=-YEARS)
+    assert [judge.run(log=day, database=day, ticked=day) for _ in range(7)] == [False] * 6 + [True]
 
 
 class Installation:
@@ -208,8 +292,14 @@ async def test_a_leap_of_all_clocks_of_one_host_is_seen_by_the_ticks_that_are_mi
         await believed_now(work)
     # Seven days later, as far as anybody can know: still running, no other leap.
     week = int(PROBATION.total_seconds())
+    began = (await RetentionClock(pool).load())["suspected"]
+    installation.tick(60)
+    with pytest.raises(ClocksDisagree):
+        await believed_now(work)
     known = await RetentionClock(pool).load()
-    began = known["suspected"]
+    assert known["believed"] == past
+    assert known["suspected"] == began
+    assert known["seen"].ticks == began.ticks + 60
     moved = Reading(began.log_time - PROBATION, began.database - PROBATION, began.ticks - week)
     await RetentionClock(pool).store("suspected", moved)
     assert await believed_now(work) == pytest.approx(work.now - DAY, abs=120_000)
