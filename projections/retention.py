@@ -42,9 +42,18 @@ CREATE TABLE IF NOT EXISTS usage_before_cuts (
     {", ".join(f"{name} bigint NOT NULL" for name in COUNTED)},
     PRIMARY KEY (workspace_id, hour)
 );
-ALTER TABLE usage_before_cuts ADD COLUMN IF NOT EXISTS deliveries bigint NOT NULL DEFAULT 0;
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'usage_before_cuts'::regclass AND attname = 'deliveries' AND NOT attisdropped
+    ) THEN
+        ALTER TABLE usage_before_cuts ADD COLUMN deliveries bigint NOT NULL DEFAULT 0;
+    END IF;
+END $$;
 """
-"""In the schema of the live read models; a rebuild leaves them alone."""
+"""In the schema of the live read models; a rebuild leaves them alone. An ALTER TABLE waits for all who read, even where
+it has nothing to do: it is done where the column is missing."""
 
 _HORIZON = "(SELECT h.{column} FROM read.horizons h WHERE h.workspace_id = {row}.workspace_id)"
 """Null, so that nothing lies before it, for a workspace that nobody knows."""

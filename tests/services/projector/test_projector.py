@@ -12,9 +12,9 @@ from projections.positions import Place, load_answered, load_places
 from schemas.envelope import EventRecord, decode_dead_letter
 from services.projector.batch import Entry, PartitionFold, PlaceKey
 from services.projector.projector import Projector
-from services.projector.schema import ensure_months
+from services.projector.schema import ensure_months, prepare
 from services.projector.store import SESSION, PositionMoved, ProjectorStore
-from tests.projections.given import T0, World, assert_same, stored_rows
+from tests.projections.given import SPACE, T0, World, assert_same, stored_rows
 from tests.services.projector.conftest import CatchUp, caught_up
 from tests.support.postgres import PostgresServer
 
@@ -249,3 +249,31 @@ async def test_reading_waits_for_writing(
         world.run_in_steps(index)
     await project(world.log)
     await assert_same(pool, world.fold())
+
+
+async def test_a_start_waits_for_no_reader(world: World, pool: Pool, project: CatchUp, postgres_url: str) -> None:
+    """pg_dump and verify hold what they read until they end."""
+    await project(world.log)
+    starting = await open_connection(postgres_url, settings={"lock_timeout": "500ms"})
+    try:
+        async with pool.acquire() as reader, reader.transaction():
+            await reader.execute("LOCK TABLE read.usage_before_cuts, read.log_cuts, read.horizons IN ACCESS SHARE MODE")
+            assert await prepare(starting, {}, T0) == []
+    finally:
+        await starting.close()
+
+
+async def test_a_start_adds_what_an_older_version_did_not_count(
+    world: World, pool: Pool, project: CatchUp, postgres_url: str
+) -> None:
+    await project(world.log)
+    await pool.execute(
+        "ALTER TABLE read.usage_before_cuts DROP COLUMN deliveries;"
+        f" INSERT INTO read.usage_before_cuts VALUES ('{SPACE}', now(), 1, 2, 3, 4, 5, 6, 7, 8)"
+    )
+    starting = await open_connection(postgres_url)
+    try:
+        assert await prepare(starting, {}, T0) == []
+    finally:
+        await starting.close()
+    assert await pool.fetchval("SELECT deliveries FROM read.usage_before_cuts") == 0
