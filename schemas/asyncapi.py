@@ -121,15 +121,15 @@ def _schemas() -> dict[str, Any]:
         *(entry.type for entry in entries if entry.name not in OWNER_ONLY),
     ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_PREFIX + "{name}")
-    for lane, prefix in (("", "work"), ("Execution", "execution.")):
-        schemas[f"{lane}EventRecord"] = _tagged(schemas["EventRecord"], EVENTS, prefix, "v")
-        schemas[f"{lane}CommandRecord"] = _tagged(schemas["CommandRecord"], COMMANDS, prefix, "tv")
+    for lane in ("", "Execution"):
+        schemas[f"{lane}EventRecord"] = _tagged(schemas["EventRecord"], EVENTS, lane, "v")
+        schemas[f"{lane}CommandRecord"] = _tagged(schemas["CommandRecord"], COMMANDS, lane, "tv")
     schemas["ExecutionCommitRecord"] = _with_events(schemas["CommitRecord"], "ExecutionEventRecord")
     return dict(sorted(schemas.items()))
 
 
-def _tagged(record: dict[str, Any], codec: Codec, prefix: str, version_field: str) -> dict[str, Any]:
-    """The record's schema with one case a type: its name, its version, and the data that goes with it."""
+def _tagged(record: dict[str, Any], codec: Codec, lane: str, version_field: str) -> dict[str, Any]:
+    """The record's schema with one case a type of its lane: its name, its version, and the data that goes with it."""
     cases = [
         {
             "title": f"{entry.name} version {entry.version}",
@@ -140,7 +140,7 @@ def _tagged(record: dict[str, Any], codec: Codec, prefix: str, version_field: st
             },
         }
         for entry in codec.entries.values()
-        if entry.name.startswith(prefix) and entry.name not in OWNER_ONLY
+        if entry.name.startswith("execution.") == (lane == "Execution") and entry.name not in OWNER_ONLY
     ]
     return {**{key: value for key, value in record.items() if key != "oneOf"}, "oneOf": cases}
 
