@@ -200,11 +200,11 @@ class Inboxes:
         execution, endpoint = execution_of(delivery.id), delivery.endpoint_id
         ttl = gates.dedup.ttl / 1_000 if gates.dedup is not None else 0.0
         match kind:
-            case "inbox.accepted":
-                self._floods.heard_first(endpoint, gates, delivery.content, ttl, asked_at)
+            case "inbox.accepted":  # its content counts once a worker has compared it: an older one does not
+                self._floods.heard_first(endpoint, gates, "", ttl, asked_at)
                 return Received("accepted", delivery.id, execution)
             case "inbox.held":
-                self._floods.heard_first(endpoint, gates, delivery.content, ttl, asked_at)
+                self._floods.heard_first(endpoint, gates, "", ttl, asked_at)
                 return Received("held", delivery.id, None if gates.debounce is not None else execution)
             case "inbox.duplicated":
                 left = ((said.until or said.at) - said.at) / 1_000
