@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.run import Result, run_seed
 
-SEEDS = int(os.environ.get("LINKFLOW_TEST_SEEDS", "600"))
+SEEDS = int(os.environ.get("LINKFLOW_TEST_SEEDS", "300"))
 CHUNK = 100
 
 
