@@ -18,8 +18,9 @@ from domain.execution.decider import compute_run
 from infra.node_packages import load_node_packages
 from infra.telemetry import metrics
 
-RUN_SECONDS = 60.0
-"""So long a heavy run may take, waiting for a free process included."""
+RUN_SECONDS = 300.0
+"""So long a heavy run may take, waiting for a free process included: where others want the processors it gets little of
+them, and what it evaluates is bounded in steps."""
 
 NICER = 10
 """Where processors are scarce a compute process gets a ninth of what another process gets."""
