@@ -18,7 +18,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     `lasting`: columns that keep what the row began with when an Upsert meets a row. `months`: the table has a
     partition a month of its first key column (`queued_at`) and takes so many rows that operations on it are merged
     per key and written in bulk; other tables take them one by one, in order. `family`: an Insert says that no row
-    of any table with months whose key begins with the same so many values was there before.
+    of any table with months whose key begins with the same so many values was there before. `durable`: what somebody
+    has read there must not be taken back by a crash of the database: a batch that changes it is flushed to disk.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     lasting: frozenset[str] = frozenset()
     months: bool = False
     family: int = 0
+    durable: bool = False
 
 
 class Insert(msgspec.Struct, frozen=True, gc=False):

@@ -19,6 +19,7 @@ VARIABLES = Table(
         "created_at": "time",
         "updated_at": "time",
     },
+    durable=True,  # workers decide starts by it: what a change's answer promised has to stay
 )
 TABLES = (VARIABLES,)
 

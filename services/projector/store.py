@@ -22,7 +22,8 @@ from services.projector.schema import ensure_months
 from services.projector.statements import column, instant, month_of, qualified
 
 SESSION = {
-    # Rows and position stand or fall together and the log has everything: nothing is lost but work.
+    # Rows and position stand or fall together and the log has everything: nothing is lost but work. (Batches that
+    # change a durable table are flushed all the same.)
     "synchronous_commit": "off",
     # Rows are found by their key, whatever the planner believes of a table that was empty a minute ago.
     "enable_hashjoin": "off",
@@ -75,6 +76,8 @@ class ProjectorStore:
         await self._ensure_months({month for _, month in by_month})
         async with self._connection.transaction():
             failpoint("projector.in_transaction")
+            if any(TABLES[operation.table].durable for operation in merged.ordered):
+                await self._connection.execute("SET LOCAL synchronous_commit = on")
             await self._move(start, {entry.key: entry.place for entry in entries})
             failpoint("projector.after_positions")
             for (name, month), rows in by_month.items():

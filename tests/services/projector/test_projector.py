@@ -79,6 +79,29 @@ async def test_a_batch_applied_twice_moves_nothing(
     await assert_same(pool, world.fold())
 
 
+async def test_what_starts_are_decided_by_is_flushed_and_nothing_else(
+    world: World, pool: Pool, project: CatchUp
+) -> None:
+    await project(world.log)
+    await pool.execute(
+        "CREATE TABLE public.noted (name text, flushed text);"
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO public.noted VALUES (TG_TABLE_NAME, current_setting('synchronous_commit')); RETURN NULL; END $$;"
+        "CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON read.variables FOR EACH ROW EXECUTE FUNCTION note();"
+        "CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON read.credentials FOR EACH ROW EXECUTE FUNCTION note();"
+        "CREATE TRIGGER note AFTER INSERT ON read.event_subscriptions FOR EACH ROW EXECUTE FUNCTION note();"
+    )
+    for step in (world.keep_credentials, world.keep_variables, world.keep_subscriptions):
+        step()
+        await project(world.log)
+    noted = await pool.fetch("SELECT DISTINCT name, flushed FROM public.noted ORDER BY name")
+    assert [tuple(each) for each in noted] == [
+        ("credentials", "off"),
+        ("event_subscriptions", "off"),
+        ("variables", "on"),
+    ]
+
+
 async def test_two_projectors_at_once_one_stands_by(world: World, postgres_url: str, pool: Pool) -> None:
     world.configure()
     world.run_at_once("a")
