@@ -67,7 +67,7 @@ FADED_COLUMNS: Final = {
 AGED_TABLES: Final = {
     "schedule_firings": ("at", "true"),
     "webhook_deliveries": ("updated_at", "x.status <> 'held'"),
-    "event_deliveries": ("created_at", "x.ended_at IS NOT NULL"),
+    "event_deliveries": ("ended_at", "x.ended_at IS NOT NULL"),
     "event_redeliveries": ("at", "true"),
     "schedule_backfills": ("ended_at", "x.ended_at IS NOT NULL"),
     "dead_letters": ("updated_at", "x.status <> 'open'"),

@@ -21,7 +21,7 @@ from domain.subscription.events import (
 from projections.facts import Commit, text
 from projections.operations import Insert, Operation, Table, Update, UpdateWhere, Upsert, Values
 
-VERSION = 4
+VERSION = 5
 ENDED_WITH = {
     "disabled": "the subscription was disabled before it was sent",
     "deleted": "the subscription was deleted before it was sent",

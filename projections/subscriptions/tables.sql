@@ -51,4 +51,4 @@ CREATE TABLE event_redeliveries (
 );
 CREATE INDEX event_redeliveries_by_time ON event_redeliveries (workspace_id, at);
 -- For retention (projections/retention.py, AGED_TABLES).
-CREATE INDEX event_deliveries_by_age ON event_deliveries (workspace_id, created_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX event_deliveries_by_age ON event_deliveries (workspace_id, ended_at) WHERE ended_at IS NOT NULL;

@@ -19,7 +19,7 @@ FADED = {
 _AGED: dict[str, tuple[str, Callable[[Row], bool]]] = {
     "schedule_firings": ("at", lambda _: True),
     "webhook_deliveries": ("updated_at", lambda row: row["status"] != "held"),
-    "event_deliveries": ("created_at", lambda row: row["ended_at"] is not None),
+    "event_deliveries": ("ended_at", lambda row: row["ended_at"] is not None),
     "event_redeliveries": ("at", lambda _: True),
     "schedule_backfills": ("ended_at", lambda row: row["ended_at"] is not None),
     "dead_letters": ("updated_at", lambda row: row["status"] != "open"),

@@ -15,6 +15,8 @@ from domain.schedule.definition import Definition
 from domain.schedule.events import BackfillEnded, BackfillStarted, ScheduleCreated
 from domain.schedule.timing import ByCron
 from domain.schedule.zones import moment_of
+from domain.subscription.commands import Notice
+from domain.subscription.events import DeliveryEnded, DeliveryQueued, DeliveryRequeued, DeliveryStarted
 from domain.workflow.events import WorkflowVersionAdded
 from domain.workspace.events import RetentionSet, WorkspaceCreated
 from infra.blobs import PostgresBlobs
@@ -338,6 +340,30 @@ async def test_letters_and_backfills_that_are_settled_go_and_others_stay(pool: P
     before = await rows(pool)
     await rebuild(world.log, pool, "all")
     assert await rows(pool) == before
+
+
+async def test_deliveries_of_subscriptions_age_from_their_end_on(pool: Pool, project: Project) -> None:
+    """However long they waited: what failed today can be sent again for as long as what was made today."""
+    world = World()
+    world.commit(f"workspace-{SPACE}", [WorkspaceCreated("Space", T0)])
+    subscription = f"subscription-{world.subscribe('slow', 'execution.failed')}"
+    notice = Notice("event", "execution.failed", T0, SPACE, {})
+    for name, days in (("short", 1), ("long", 44), ("again", 1), ("open", 0)):
+        delivery, execution = some_id(name), some_id(f"run of {name}")
+        world.commit(subscription, [DeliveryQueued(delivery, notice, T0), DeliveryStarted(delivery, execution, T0 + 1)])
+        if days:
+            failed = DeliveryEnded(delivery, execution, "failed", T0 + days * DAY, "http_status", "no", 503, 1, T0)
+            world.commit(subscription, [failed])
+    requeued = DeliveryRequeued(some_id("again"), notice, some_id("request"), T0 + 44 * DAY)
+    world.commit(subscription, [requeued, DeliveryStarted(some_id("again"), some_id("run 2"), T0 + 44 * DAY)])
+    world.commit(subscription, [DeliveryEnded(some_id("again"), some_id("run 2"), "delivered", T0 + 44 * DAY)])
+    await project(world)
+    work = at(45, world, pool)
+    await apply_retention(work)
+    assert work.figures["event_deliveries"] == 1
+    left = {str(row["id"]) for row in await pool.fetch("SELECT id FROM event_deliveries")}
+    assert left == {some_id(name) for name in ("long", "again", "open")}
+    await agrees(world, pool)
 
 
 @pytest.mark.parametrize("table", AGED_TABLES)
