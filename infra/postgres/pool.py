@@ -48,6 +48,16 @@ DATABASE_AWAY: tuple[type[BaseException], ...] = (
 what PostgreSQL says of a statement or of values that are wrong, which no waiting mends (see `waiting.waited_out`)."""
 
 
+class Connections:
+    """Counts those that a pool has made. After one more, PostgreSQL may be another than before: restored from a backup,
+    or a standby that took over."""
+
+    made = 0
+
+    async def count(self, _: object) -> None:
+        self.made += 1
+
+
 async def open_pool(
     url: str,
     *,
@@ -55,15 +65,22 @@ async def open_pool(
     max_size: int = 4,
     application_name: str = "linkflow",
     settings: Mapping[str, str] | None = None,
+    connections: Connections | None = None,
     timeout: float = 10.0,  # noqa: ASYNC109
 ) -> Pool:
     """A pool whose queries find the read models and the operational tables by their names alone.
 
-    `settings`: further PostgreSQL settings of each session. `timeout`: seconds for one connection to be made.
+    `settings`: further PostgreSQL settings of each session. `connections`: counts them, before they are used.
+    `timeout`: seconds for one connection to be made.
     Raises what CONNECTION_LOST lists if PostgreSQL cannot be reached. Close it with `close`.
     """
     return await asyncpg.create_pool(
-        url, min_size=min_size, max_size=max_size, timeout=timeout, server_settings=_session(application_name, settings)
+        url,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=timeout,
+        init=None if connections is None else connections.count,
+        server_settings=_session(application_name, settings),
     )
 
 

@@ -69,11 +69,5 @@ async def load_values(
     return found
 
 
-async def knows_variables(connection: Connection) -> bool:
-    """Whether these read models have variables at all: those of an earlier LinkFlow do not until they are rebuilt."""
-    known: bool = await connection.fetchval(_SQL["knows_variables"])
-    return known
-
-
 def _variable(row: Row) -> VariableRow:
     return VariableRow(**{name: row[name] for name in VariableRow.__struct_fields__})

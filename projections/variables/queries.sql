@@ -10,9 +10,6 @@ FROM variables WHERE workspace_id = $1 AND request_id = $2;
 SELECT workspace_id::text, name, value::text, description, version, fingerprint, created_at, updated_at
 FROM variables WHERE workspace_id = $1 AND name > $2 ORDER BY name LIMIT $3;
 
--- name: knows_variables
-SELECT EXISTS (SELECT FROM projections WHERE name = 'variables');
-
 -- name: load_values
 SELECT v.workspace_id::text, v.name, v.value::text
 FROM unnest($1::uuid[], $2::text[]) AS w (workspace_id, name)

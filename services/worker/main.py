@@ -18,7 +18,7 @@ from infra.log import open_log
 from infra.log.clock import LogClock
 from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.heartbeats import PostgresHeartbeats
-from infra.postgres.pool import open_pool
+from infra.postgres.pool import Connections, open_pool
 from infra.sandbox import Sandbox
 from infra.settings import Settings
 from infra.telemetry.logs import configure_logs
@@ -49,7 +49,8 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stop_metrics = serve_metrics(settings)
     guard = EgressGuard(settings.egress_allow)
-    pool = await open_pool(settings.database_url, min_size=1, max_size=8)
+    connections = Connections()
+    pool = await open_pool(settings.database_url, min_size=1, max_size=8, connections=connections)
     try:
         log = await open_log(settings.log, database_url=settings.database_url, prefix=settings.log_prefix)
         blobs = PostgresBlobs(pool)
@@ -76,7 +77,7 @@ async def run(settings: Settings) -> None:
                 started=partial(_started, pool),
                 compute_processes=max(1, (os.cpu_count() or 2) // 2),
                 sandbox=Sandbox(),
-                variables=WorkspaceVariables(pool),
+                variables=WorkspaceVariables(pool, log, connections),
             )
             await worker.run(stop)
             await heart.leave(name, "worker")

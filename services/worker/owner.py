@@ -33,9 +33,9 @@ from services.worker.clock import OwnerClock, elapsed_ms
 from services.worker.commits import CommitEncoder
 from services.worker.lanes import Entry, Lane
 from services.worker.memory import PartitionMemory
+from services.worker.read_models import ReadModelsBehind
 from services.worker.recovery import OwnershipLost, announce, first_waiting, last_tick, recover
 from services.worker.surroundings import Surroundings
-from services.worker.versions import VersionsBehind
 
 SUSPECT_LIMIT = 10
 """An input that was decided alone so often in a row without an answer takes its process down."""
@@ -55,7 +55,7 @@ _MENDED_BY_TAKEOVER: tuple[type[BaseException], ...] = (
     OwnershipLost,
     CheckpointRefused,
     LogError,
-    VersionsBehind,
+    ReadModelsBehind,
     *DATABASE_AWAY,
 )
 _NO_CHECKPOINT: tuple[type[BaseException], ...] = (CheckpointRefused, *DATABASE_AWAY)

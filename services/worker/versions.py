@@ -21,6 +21,7 @@ from infra.blobs import BlobStore
 from infra.log.port import Log, LogError, Topic
 from infra.telemetry.logs import get_logger
 from schemas.envelope import partition_of
+from services.worker.read_models import ASK_AGAIN_SECONDS, WAIT_SECONDS, ReadModelsBehind, projected
 
 GraphKey = tuple[str, str, int]
 """(workspace, workflow id, version)"""
@@ -31,16 +32,8 @@ BY_REFERENCE = 0
 KEPT = 5_000
 _IN_USE_SECONDS = 60.0
 """What was asked for lately stays, beyond KEPT too: a decision finds what was loaded for it."""
-_WAIT_SECONDS = 30.0
-_ASK_AGAIN_SECONDS = 0.05
 
 _log = get_logger("worker.versions")
-
-
-class VersionsBehind(Exception):
-    """The read model does not hold what the log does: nothing can be said of a version. Ask again (retriable)."""
-
-    code = "versions_behind"
 
 
 class Versions(Protocol):
@@ -109,7 +102,7 @@ class WorkflowVersions:
 
     async def load(self, keys: Iterable[GraphKey]) -> None:
         """Load what is not here yet. A version that does not exist stays missing; one that the projector has not
-        reached yet is waited for (at most 30 s: VersionsBehind)."""
+        reached yet is waited for (at most 30 s: ReadModelsBehind)."""
         self._looked_up += 1
         turn = self._looked_up
         references = [key for key in keys if key[2] == BY_REFERENCE]
@@ -186,15 +179,15 @@ class WorkflowVersions:
 
     async def _row(self, projection: str, query: str, key: GraphKey, *more: Any) -> Any:
         """The row of a workflow in a read model; None where there is none. Waits until the projector has got there."""
-        deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
         while True:
             reached_end = await self._projected(projection, key[1])
             row = await self._pool.fetchrow(query, key[1], key[0], *more)
             if row is not None or reached_end:
                 return row
             if asyncio.get_running_loop().time() > deadline:
-                raise VersionsBehind(f"version {key[2]} of workflow {key[1]} is not in the read model yet")
-            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                raise ReadModelsBehind(f"version {key[2]} of workflow {key[1]} is not in the read model yet")
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def _projected(self, projection: str, workflow_id: str) -> bool:
         """Whether the read model has everything that is in the workflow's partition now."""
@@ -203,13 +196,7 @@ class WorkflowVersions:
             end = await self._log.end_offset(Topic.EVENTS, partition)
         except LogError:
             return False
-        reached = await self._pool.fetchval(
-            "SELECT next_offset FROM positions WHERE projection = $1 AND topic = $2 AND partition = $3",
-            projection,
-            str(Topic.EVENTS),
-            partition,
-        )
-        return end == 0 or (reached is not None and reached >= end)
+        return await projected(self._pool, projection, partition, end)
 
     async def _whole(self, workspace: str, text: str) -> bytes:
         value = text.encode()

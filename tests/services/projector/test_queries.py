@@ -1,11 +1,11 @@
 """Reads of the read models: what the API asks for, always within one workspace."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
-from asyncpg import UndefinedTableError
 
-from infra.postgres.pool import Pool
+from infra.postgres.pool import Connections, Pool, open_pool
 from projections.catalog import TABLES
 from projections.executions.queries import find_fingerprint, get_execution, list_executions
 from projections.node_executions.queries import list_node_executions
@@ -15,6 +15,7 @@ from projections.workflow_versions.queries import get_version, list_versions
 from projections.workflows.queries import get_workflow, list_workflows
 from projections.workspaces.queries import find_api_key, find_workspaces_by_name, get_workspace, list_api_keys
 from services.projector.statements import instant
+from services.worker.read_models import ReadModelsBehind
 from services.worker.variables import WorkspaceVariables
 from tests.projections.given import FLOW, SPACE, T0, World, some_id
 from tests.services.projector.conftest import CatchUp
@@ -70,14 +71,39 @@ async def test_variables(filled: World, pool: Pool) -> None:
     assert await load_values(pool, []) == await load_values(pool, [("no uuid", None)]) == {}
 
 
-async def test_read_models_of_a_time_before_variables_have_none(filled: World, pool: Pool) -> None:
-    variables, key = WorkspaceVariables(pool), (SPACE, frozenset({"region"}))
-    assert await variables.load([key]) == {key: {"region": [1, None]}}
+async def test_variables_are_waited_for_where_the_log_has_more(
+    filled: World, pool: Pool, postgres_url: str, project: CatchUp
+) -> None:
+    """A backup beside a newer log. Once the rows are there they stay, unless it is another PostgreSQL."""
+    connections, key = Connections(), (SPACE, frozenset({"region"}))
+    own = await open_pool(postgres_url, min_size=1, max_size=1, connections=connections)
+    try:
+        await pool.execute("DELETE FROM variables")
+        await pool.execute(
+            "UPDATE positions SET next_offset = 0, epoch_offset = NULL, epoch_nonce = NULL, next_n = 0, answered = 0"
+            " WHERE projection = 'variables'"
+        )
+        impatient = WorkspaceVariables(own, filled.log, connections, wait_seconds=0)
+        with pytest.raises(ReadModelsBehind):
+            await impatient.load([key])
+        loading = asyncio.create_task(WorkspaceVariables(own, filled.log, connections).load([key]))
+        await project(filled.log)
+        assert await loading == {key: {"region": [1, None]}}
+        assert await impatient.load([key]) == {key: {"region": [1, None]}}
+        await pool.execute("UPDATE positions SET next_offset = 0 WHERE projection = 'variables'")
+        assert await impatient.load([key]) == {key: {"region": [1, None]}}, "it is asked for once"
+        await own.expire_connections()
+        with pytest.raises(ReadModelsBehind):
+            await impatient.load([key])
+    finally:
+        await own.close()
+
+
+async def test_read_models_of_a_time_before_variables_say_nothing_of_them(filled: World, pool: Pool) -> None:
     await pool.execute("DROP TABLE read.variables")
-    with pytest.raises(UndefinedTableError):  # it is only gone for a moment
-        await variables.load([key])
-    await pool.execute("DELETE FROM read.projections WHERE name = 'variables'")
-    assert await variables.load([key]) == {key: {}}
+    await pool.execute("DELETE FROM read.positions WHERE projection = 'variables'")
+    with pytest.raises(ReadModelsBehind):
+        await WorkspaceVariables(pool, filled.log, Connections(), wait_seconds=0).load([(SPACE, None)])
 
 
 async def test_an_execution_with_its_runs(filled: World, pool: Pool) -> None:
