@@ -565,7 +565,12 @@ CLOCKS_DIFFER_MS: Final = 3_600_000
 def happened_at(commit: Commit, at: int) -> int:
     """When an event was decided: by its worker's clock, to the millisecond, unless that is more than an hour off the
     log's time `at`. Retention must not take an execution for old because a host's clock was wrong."""
-    return commit.time if abs(commit.time - at) <= CLOCKS_DIFFER_MS else at
+    return by_log_where_off(commit.time, at)
+
+
+def by_log_where_off(time: int, at: int) -> int:
+    """A worker's `time`, unless it is more than an hour off the log's `at`."""
+    return time if abs(time - at) <= CLOCKS_DIFFER_MS else at
 
 
 def payload(raw: msgspec.Raw, field: str, blobs: dict[str, str]) -> str | None:

@@ -16,7 +16,7 @@ from domain.schedule.zones import instant_of, moment_of
 from infra.log.port import Record, Topic
 from infra.postgres.pool import PooledConnection
 from projections.connection import as_uuid
-from projections.facts import read_commit
+from projections.facts import by_log_where_off, read_commit
 from projections.operations import Add
 from projections.positions import Place
 from projections.retention import HistoryMissing, begin_of_history, load_cuts, load_horizons
@@ -150,8 +150,8 @@ class _Passed:
         """Pass the record. If something of its stream is kept, or it is too young for that to be retention's doing
         (rows that were lost otherwise are rebuilt from here), nothing is passed: the stream."""
         if commit is not None and commit.events:
-            # By the later of two clocks: the owner's, which stands in the commit, may be years back.
-            over = max(commit.time, record.appended_at) < self._horizons.get(commit.workspace, 0)
+            # The owner's clock, which stands in the commit, may be years back, or ahead.
+            over = by_log_where_off(commit.time, record.appended_at) < self._horizons.get(commit.workspace, 0)
             if commit.stream in kept or not over:
                 return commit.stream
         if self._fence.accept(record.offset, record.headers) and commit is not None:

@@ -20,7 +20,8 @@ from domain.subscription.events import DeliveryEnded, DeliveryQueued, DeliveryRe
 from domain.workflow.events import WorkflowVersionAdded
 from domain.workspace.events import RetentionSet, WorkspaceCreated
 from infra.blobs import PostgresBlobs
-from infra.log.port import Topic
+from infra.log.memory import MemoryLog
+from infra.log.port import NewRecord, Topic
 from infra.postgres.pool import Pool
 from projections.catalog import PROJECTIONS, TABLES
 from projections.retention import AGED_TABLES, REBUILDING, HistoryMissing, load_cuts
@@ -432,6 +433,29 @@ async def test_rows_that_were_lost_otherwise_do_not_cost_their_history(old_and_n
     assert await rows(pool) == before
 
 
+async def test_commits_of_a_worker_whose_clock_is_years_off_are_as_old_as_they_came(
+    pool: Pool, project: Project
+) -> None:
+    now = T0
+    world = World(log=MemoryLog(2, clock=lambda: now))
+    world.configure()
+    years = 3_650 * DAY
+    for number, wall in enumerate((T0 + years, T0, T0 - years, T0 + HOUR) * 3):
+        world.run_at_once(f"old-{number}", wall=wall)
+    old = [await world.log.end_offset(Topic.EXECUTIONS, number) for number in range(2)]
+    now = T0 + 40 * DAY
+    for number, wall in enumerate((now - years, now, now + years) * 3):
+        world.run_at_once(f"young-{number}", at=now, wall=wall)
+    await project(world)
+    work = at(45, world, pool)
+    await apply_retention(work)
+    await pool.execute("DELETE FROM read.executions; DELETE FROM read.node_executions")  # young ones, lost otherwise
+    await cut_log(work)
+    assert [await world.log.first_offset(Topic.EXECUTIONS, number) for number in range(2)] == old
+    await rebuild(world.log, pool, "all")
+    assert await executions(pool) == {some_id(f"young-{number}") for number in range(9)}
+
+
 async def test_commits_of_the_last_day_stay(old_and_new: World, pool: Pool) -> None:
     await apply_retention(at(45, old_and_new, pool))
     work = at(0.9, old_and_new, pool)  # all records came at T0
@@ -440,9 +464,6 @@ async def test_commits_of_the_last_day_stay(old_and_new: World, pool: Pool) -> N
 
 
 async def test_answered_inputs_go_two_days_later(pool: Pool, project: Project) -> None:
-    from infra.log.memory import MemoryLog
-    from infra.log.port import NewRecord
-
     now = T0
     world = World(log=MemoryLog(2, clock=lambda: now))
     world.configure()
