@@ -32,7 +32,8 @@ REBUILD_AGAIN_SECONDS = 15.0
 CHANNEL = "linkflow_projected"
 """NOTIFY goes there after rows have become visible."""
 
-_LEADING = 0x4C4B464C50524F4A
+LEADING = 0x4C4B464C50524F4A
+"""The advisory lock of who leads."""
 _CONFIRM_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
 _LEADER_SESSION = {
@@ -124,7 +125,7 @@ class Projector:
         said = False
         while not stop.is_set():
             # Asked again and again instead of waited for: a waiting statement would hold back vacuum.
-            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LEADING):
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADING):
                 return True
             if not said:
                 _log.info("standing by: another projector leads")

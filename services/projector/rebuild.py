@@ -12,6 +12,7 @@ from infra.postgres.pool import Pool, PooledConnection
 from projections.catalog import PROJECTIONS, Projection
 from projections.retention import REBUILDING, HistoryMissing, begin_of_history, expire, load_cuts
 from services.projector.batch import Entry, PartitionFold, PlaceKey
+from services.projector.locks import lock_held
 from services.projector.schema import LIVE, NEXT, create, ensure_months, prepare, set_places
 from services.projector.statements import month_of, qualified
 from services.projector.store import SESSION, ProjectorStore
@@ -21,7 +22,6 @@ ALL = "all"
 Progress = Callable[[int, int], None]
 """Called with (records folded, records to fold)."""
 
-_LOCK_SECONDS = 5.0
 _CLOSE_ENOUGH = 2_000
 """Records that may be left when the projector is made to wait for the switch."""
 _LOCK_TIMEOUT = "500ms"
@@ -56,32 +56,22 @@ async def rebuild(
     """
     wanted = _named(names)
     began = time.monotonic()
-    async with pool.acquire() as guard, pool.acquire() as connection:
-        if not await _lock(guard):
+    async with (
+        pool.acquire() as guard,
+        pool.acquire() as connection,
+        lock_held(guard, REBUILDING) as alone,  # retention has it for one batch at a time
+    ):
+        if not alone:
             raise RebuildRefused("another rebuild, or retention, is under way: wait for its end")
-        try:
-            for name, value in SESSION.items():
-                await connection.execute("SELECT set_config($1, $2, false)", name, value)
-            work = _Rebuild(log, guard, connection, wanted, progress)
-            await work.begin()
-            await work.catch_up()
-            await work.expire()
-            await work.analyze()
-            await work.switch()
-        finally:
-            if not guard.is_closed():
-                await guard.execute("SELECT pg_advisory_unlock($1)", REBUILDING)
+        for name, value in SESSION.items():
+            await connection.execute("SELECT set_config($1, $2, false)", name, value)
+        work = _Rebuild(log, guard, connection, wanted, progress)
+        await work.begin()
+        await work.catch_up()
+        await work.expire()
+        await work.analyze()
+        await work.switch()
     return RebuildReport([each.name for each in wanted], work.records, work.events, time.monotonic() - began)
-
-
-async def _lock(guard: PooledConnection) -> bool:
-    """Retention has the lock for one batch at a time: that is waited for."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while not await guard.fetchval("SELECT pg_try_advisory_lock($1)", REBUILDING):
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.05)
-    return True
 
 
 def _named(names: str | Sequence[str]) -> list[Projection]:

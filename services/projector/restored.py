@@ -8,9 +8,12 @@ What retention had cut had ended before its horizon: rows that the backup brough
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
+
+import asyncpg
 
 from domain.schedule.zones import moment_of
 from infra.log.port import Log, Record, Topic
@@ -24,6 +27,8 @@ from projections.usage.projection import project as count_usage
 from schemas.envelope import KIND_COMMIT, KIND_TAKEOVER, Epoch, decode_commit, header, partition_of
 from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence
+from services.projector.locks import lock_held
+from services.projector.projector import LEADING
 
 TOPIC: Final = Topic.EXECUTIONS
 """The only commit topic that retention cuts."""
@@ -65,31 +70,48 @@ async def look(log: Log, pool: Pool) -> Missing:
 
 async def adopt(log: Log, pool: Pool) -> Missing:
     """Record that history begins where the log does, and take away the rows whose history is gone. Nobody else may be
-    at work on this database. Raises RestoreRefused, LogError."""
+    at work on this database: RestoreRefused where somebody is seen. Raises RestoreRefused, LogError."""
     return await _restore(log, pool, adopt=True)
 
 
 async def _restore(log: Log, pool: Pool, *, adopt: bool) -> Missing:
-    async with pool.acquire() as connection, connection.transaction():
-        if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", REBUILDING):
-            raise RestoreRefused("a rebuild, or retention, is under way: stop everything first")
-        cuts = {
-            partition: place for (topic, partition), place in (await load_cuts(connection)).items() if topic == TOPIC
-        }
-        missing = Missing()
-        for partition in range(log.partitions):
-            begin, first = cuts.get(partition, Place()).next_offset, await log.first_offset(TOPIC, partition)
-            if first > begin:
-                missing.partitions[partition] = (begin, first)
-        if not missing.partitions:
-            return missing
-        kept = {number: await _read(log, connection, number, cuts, missing) for number in range(log.partitions)}
-        await _find_rows(connection, log.partitions, kept, missing)
-        behind = [number for number in missing.partitions if await _owner_is_behind(connection, number, kept[number])]
-        if adopt:
-            await _record(connection, kept, missing)
-            for number in behind:
-                await _move_owner(connection, number, kept[number].place)
+    async with pool.acquire() as connection, _alone(connection, adopt=adopt):
+        try:
+            # As of one moment: what somebody writes all the same is not taken for what has no history.
+            async with connection.transaction(isolation="repeatable_read"):
+                return await _restore_at_once(log, connection, adopt=adopt)
+        except asyncpg.SerializationError as error:
+            raise RestoreRefused("somebody is at work on this database: stop everything first") from error
+
+
+@asynccontextmanager
+async def _alone(connection: PooledConnection, *, adopt: bool) -> AsyncIterator[None]:
+    """Nobody rebuilds meanwhile, nor does retention take anything; and nobody projects while it is adopted."""
+    busy = {LEADING: "a projector is at work on this database"} if adopt else {}
+    busy[REBUILDING] = "a rebuild, or retention, is under way"
+    async with AsyncExitStack() as stack:
+        for key, reason in busy.items():
+            if not await stack.enter_async_context(lock_held(connection, key)):
+                raise RestoreRefused(f"{reason}: stop everything first")
+        yield
+
+
+async def _restore_at_once(log: Log, connection: PooledConnection, *, adopt: bool) -> Missing:
+    cuts = {partition: place for (topic, partition), place in (await load_cuts(connection)).items() if topic == TOPIC}
+    missing = Missing()
+    for partition in range(log.partitions):
+        begin, first = cuts.get(partition, Place()).next_offset, await log.first_offset(TOPIC, partition)
+        if first > begin:
+            missing.partitions[partition] = (begin, first)
+    if not missing.partitions:
+        return missing
+    kept = {number: await _read(log, connection, number, cuts, missing) for number in range(log.partitions)}
+    await _find_rows(connection, log.partitions, kept, missing)
+    behind = [number for number in missing.partitions if await _owner_is_behind(connection, number, kept[number])]
+    if adopt:
+        await _record(connection, kept, missing)
+        for number in behind:
+            await _move_owner(connection, number, kept[number].place)
     return missing
 
 

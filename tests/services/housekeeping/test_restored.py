@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from domain.schedule.zones import moment_of
 from infra.log.port import Topic
 from infra.postgres.checkpoints import PostgresCheckpoints
 from infra.postgres.pool import Pool, open_pool
@@ -15,12 +17,13 @@ from projections.retention import load_cuts
 from services.housekeeping.log_cut import cut_log
 from services.housekeeping.retention import apply_retention
 from services.projector import projector
+from services.projector import restored as restoring
 from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
 from services.projector.restored import RestoreRefused, adopt, look
 from services.projector.verify import verify
 from tests.projections.given import SPACE, T0, World, some_id
-from tests.services.housekeeping.conftest import DAY, Project, checkpoint, end_of
+from tests.services.housekeeping.conftest import DAY, Project, checkpoint, end_of, projected
 from tests.services.housekeeping.test_retention import agrees, at, executions, rows
 from tests.services.projector.conftest import caught_up
 from tests.support.backup import back_up, restore
@@ -181,34 +184,75 @@ async def test_a_rebuild_that_has_to_wait_stops_no_projector(
     await age(old_and_new, pool, 45)
     async with brought_back(postgres_url, backup) as restored:
         await restored.execute("UPDATE read.projections SET version = 0 WHERE name = 'node_executions'")
-        stop = asyncio.Event()
-        running = asyncio.create_task(Projector(old_and_new.log, postgres_url, now=lambda: T0).run(stop))
-        try:
-            old_and_new.run_at_once("newest", at=T0 + 45 * DAY)
-            async with asyncio.timeout(60):
-                while some_id("newest") not in await executions(restored):
-                    assert not running.done(), running.result()
-                    await asyncio.sleep(0.05)
-                await adopt_between(old_and_new, restored)
-                while await restored.fetchval("SELECT count(*) FROM projections WHERE version > 0") != len(PROJECTIONS):
-                    assert not running.done(), running.result()
-                    await asyncio.sleep(0.05)
+        old_and_new.run_at_once("newest", at=T0 + 45 * DAY)
+        async with projecting(old_and_new, postgres_url) as running, asyncio.timeout(60):
+            while some_id("newest") not in await executions(restored):
+                assert not running.done(), running.result()
+                await asyncio.sleep(0.05)
+            before = await rows(restored)
+            assert (await look(old_and_new.log, restored)).executions > 0
+            with pytest.raises(RestoreRefused, match="a projector is at work on this database: stop everything first"):
+                await adopt(old_and_new.log, restored)
+            assert await rows(restored) == before
+        await adopt(old_and_new.log, restored)
+        async with projecting(old_and_new, postgres_url) as running, asyncio.timeout(60):
+            while await restored.fetchval("SELECT count(*) FROM projections WHERE version > 0") != len(PROJECTIONS):
+                assert not running.done(), running.result()
+                await asyncio.sleep(0.05)
             await caught_up(old_and_new.log, postgres_url, restored, running)
-        finally:
-            stop.set()
-            await running
         report = await verify(old_and_new.log, restored)
         assert report.ok, report.differences
 
 
-async def adopt_between(world: World, pool: Pool) -> None:
-    """Between two tries of the projector to rebuild."""
-    while True:
-        try:
-            await adopt(world.log, pool)
-        except RestoreRefused as error:
-            if "under way" not in str(error):
-                raise
-            await asyncio.sleep(0.02)
-        else:
-            return
+async def test_what_is_projected_while_it_is_adopted_stays(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last batch of a projector that does not lead any more may come late."""
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    find_rows, young = restoring._find_rows, {some_id(f"young-{number}") for number in range(4)}
+
+    async def find_rows_late(*given: Any) -> None:
+        for number in range(4):
+            old_and_new.run_at_once(f"young-{number}", at=T0 + 50 * DAY)
+        await projected(old_and_new, postgres_url, restored)
+        await find_rows(*given)
+
+    monkeypatch.setattr(restoring, "_find_rows", find_rows_late)
+    monkeypatch.setattr(projector, "LEADING", projector.LEADING + 1)
+    async with brought_back(postgres_url, backup) as restored:
+        await adopt(old_and_new.log, restored)
+        assert await executions(restored) >= KEPT | young
+        assert await restored.fetchval("SELECT max(ended_before) FROM horizons") < moment_of(T0 + 40 * DAY)
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+
+
+async def test_others_that_change_what_is_adopted_are_seen(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    record = restoring._record
+
+    async def record_late(*given: Any) -> None:
+        await restored.execute("INSERT INTO log_cuts VALUES ('linkflow.executions', 0, 1, NULL, NULL, 0, 0)")
+        await record(*given)
+
+    monkeypatch.setattr(restoring, "_record", record_late)
+    async with brought_back(postgres_url, backup) as restored:
+        before = await rows(restored)
+        with pytest.raises(RestoreRefused, match="somebody is at work on this database: stop everything first"):
+            await adopt(old_and_new.log, restored)
+        assert await rows(restored) == before
+
+
+@asynccontextmanager
+async def projecting(world: World, url: str) -> AsyncIterator["asyncio.Task[None]"]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(Projector(world.log, url, now=lambda: T0).run(stop))
+    try:
+        yield running
+    finally:
+        stop.set()
+        await running

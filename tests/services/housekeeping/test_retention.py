@@ -33,7 +33,7 @@ from services.housekeeping.blobs import delete_blobs
 from services.housekeeping.jobs import Work
 from services.housekeeping.log_cut import INPUTS_KEPT_MS, cut_log
 from services.housekeeping.retention import RebuildUnderWay, apply_retention, take_aged
-from services.projector import rebuild as rebuilding
+from services.projector import locks
 from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
 from services.projector.verify import verify
@@ -495,7 +495,7 @@ async def test_answered_inputs_go_two_days_later(pool: Pool, project: Project) -
 async def test_a_rebuild_and_retention_keep_out_of_each_others_way(
     old_and_new: World, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuilding, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.2)
     assert REBUILDING == 0x4C4B464C52454255  # programs of two versions must keep out of each other's way, too
     before = await rows(pool)
     async with pool.acquire() as other:
