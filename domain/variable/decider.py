@@ -155,20 +155,25 @@ def name_problem(name: str) -> str | None:
     return "is a name that expressions cannot read" if is_forbidden(name) else None
 
 
-def _wrong(command: CreateVariable | SetVariable, state: Variables) -> Outcome | None:
-    size = len(_json(command.value))
-    problem = name_problem(command.name)
+def field_problems(name: str, value: Any, description: str) -> list[tuple[str, str]]:
+    """(field, what is wrong with it), whatever other variables there are."""
+    problem, size = name_problem(name), _size(value)
     problems = [("name", problem)] if problem is not None else []
-    if len(command.description) > MAX_DESCRIPTION:
+    if len(description) > MAX_DESCRIPTION:
         problems.append(("description", f"takes at most {MAX_DESCRIPTION} characters"))
     if size > MAX_VALUE:
         problems.append(("value", f"has {size} bytes as JSON; it takes at most {MAX_VALUE}"))
+    return problems
+
+
+def _wrong(command: CreateVariable | SetVariable, state: Variables) -> Outcome | None:
+    problems = field_problems(command.name, command.value, command.description)
     if problems:
         return rejected("invalid_variable", "the variable is not valid", problems)
     others = [each.size for name, each in state.variables.items() if name != command.name]
     if len(others) >= MAX_VARIABLES:
         return rejected("too_many_variables", f"a workspace has at most {MAX_VARIABLES} variables")
-    if sum(others) + size > MAX_TOTAL:
+    if sum(others) + _size(command.value) > MAX_TOTAL:
         return rejected("too_many_variables", f"the values of a workspace have at most {MAX_TOTAL} bytes together")
     return None
 
@@ -192,7 +197,7 @@ def evolve(state: Variables | None, event: VariableEvent) -> Variables:
 
 
 def _with(state: Variables, event: VariableCreated | VariableChanged, request_id: str, fingerprint: str) -> Variables:
-    size, digest = len(_json(event.value)), _digest(event.value, event.description)
+    size, digest = _size(event.value), _digest(event.value, event.description)
     variable = Variable(event.version, size, digest, request_id, fingerprint)
     return replace(state, version=event.version, variables=state.variables | {event.name: variable})
 
@@ -202,6 +207,10 @@ def _known(state: Variables, name: str) -> Variable:
     if found is None:
         raise ImpossibleHistory(f"something happened to variable {name}, which was never created")
     return found
+
+
+def _size(value: Any) -> int:
+    return len(_json(value))
 
 
 def _digest(value: Any, description: str) -> str:

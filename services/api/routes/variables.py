@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from domain.variable.commands import CreateVariable, DeleteVariable, SetVariable
-from domain.variable.decider import name_problem, stream_of
+from domain.variable.decider import field_problems, name_problem, stream_of
 from infra.log.port import Topic
 from projections.variables import queries
 from projections.variables.queries import VariableRow
@@ -89,7 +89,7 @@ def _add_changes(router: APIRouter, parts: Parts) -> None:
     )
     async def put(request: Request, name: VariableName, principal: Asker, if_match: IfMatch = None) -> Response:
         body = parse_object(await read_body(request.receive, request.scope["headers"]))
-        value, description = _read(body, ("value", "description"))
+        _, value, description = _read(body, name)
         command = SetVariable(name, value, now_ms(), description, expected_version(if_match))
         commit = await _configure(parts, principal, command)
         created = any(event.type == "variable.created" for event in commit.events)
@@ -101,19 +101,24 @@ def _add_changes(router: APIRouter, parts: Parts) -> None:
         return Response(status_code=204)
 
 
-def _read(body: Mapping[str, Any], known: tuple[str, ...]) -> tuple[Any, str]:
-    """Value and description. Raises Problem 422 that names the fields."""
-    problems = [(name[:100], f"is not known; known are {', '.join(known)}") for name in body if name not in known]
-    if "name" in known and not isinstance(body.get("name"), str):
+def _read(body: Mapping[str, Any], name: str | None = None) -> tuple[str, Any, str]:
+    """Name (from the body, unless it is given), value and description. Raises Problem 422 that names the fields: what
+    is refused here never gets into the log."""
+    known = ("name", "value", "description") if name is None else ("value", "description")
+    problems = [(each[:100], f"is not known; known are {', '.join(known)}") for each in body if each not in known]
+    wanted: Any = body.get("name") if name is None else name
+    if not isinstance(wanted, str):
         problems.append(("name", "must be text" if "name" in body else "is missing"))
     if "value" not in body:
         problems.append(("value", "is missing; it may be any JSON, null too"))
     description = body.get("description", "")
     if not isinstance(description, str):
         problems.append(("description", "must be text"))
+    if not problems:
+        problems = field_problems(wanted, body["value"], description)
     if problems:
         raise Problem(422, "invalid_variable", "The variable is not valid.", problems)
-    return body["value"], description
+    return wanted, body["value"], description
 
 
 async def _create(parts: Parts, principal: Principal, identity: Identity, body: dict[str, Any]) -> Response:
@@ -121,11 +126,11 @@ async def _create(parts: Parts, principal: Principal, identity: Identity, body: 
     pool, workspace = parts.reads.pool, principal.workspace_id
     existing = await queries.find_requested(pool, workspace, identity.id) if identity.keyed else None
     if existing is None:
-        value, description = _read(body, ("name", "value", "description"))
+        name, value, description = _read(body)
         request_id = identity.id if identity.keyed else ""
-        command = CreateVariable(body["name"], value, made, description, request_id, identity.fingerprint)
+        command = CreateVariable(name, value, made, description, request_id, identity.fingerprint)
         await _configure(parts, principal, command, made=made)
-        existing = await _row(parts, principal, body["name"])
+        existing = await _row(parts, principal, name)
     else:
         check_fingerprint(existing.fingerprint, identity)
     return _shown(existing, 201)

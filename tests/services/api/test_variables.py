@@ -75,6 +75,10 @@ async def test_what_is_wrong_is_named(api: Api) -> None:
     assert set((await refused(api, "PUT", f"{BASE}/a", json={"name": "a", "value": 1}))[2]) == {"name"}
     large = await refused(api, "PUT", f"{BASE}/a", json={"value": "x" * MAX_VALUE})
     assert (large[:2], set(large[2])) == ((422, "invalid_variable"), {"value"})
+    long = await refused(api, "PUT", f"{BASE}/a", json={"value": "x" * 970_000, "description": "d" * 2_001})
+    assert (long[0], set(long[2])) == (422, {"value", "description"})
+    asked = [each for each in api.worker.decided if each.stream.startswith("variables-")]
+    assert asked == [], "what is refused for what it is does not stay in the log"
     assert (await refused(api, "GET", f"{BASE}/%00"))[0] == 404
 
 
