@@ -19,13 +19,14 @@ class CreateVariable(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class SetVariable(msgspec.Struct, frozen=True, omit_defaults=True):
     """The variable shall have this value, whether it is there or not. `expected_version`: it must be there, and this
-    its version."""
+    its version; `must_exist`: it must be there, in any version."""
 
     name: str
     value: Any
     at: int
     description: str = ""
     expected_version: int | None = None
+    must_exist: bool = False
 
 
 class DeleteVariable(msgspec.Struct, frozen=True, omit_defaults=True):

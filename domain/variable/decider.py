@@ -114,6 +114,8 @@ def _repeated(command: CreateVariable, state: Variables) -> Outcome | None:
 
 def _set(command: SetVariable, state: Variables) -> Decision:
     found = state.variables.get(command.name)
+    if found is None and command.must_exist:
+        return _refused(state, _not_found(command.name))
     conflict = _conflict(command.name, found, command.expected_version)
     if conflict is not None:
         return _refused(state, conflict)

@@ -27,7 +27,8 @@ from services.api.routes.workflows import expected_version
 
 VariableName = Annotated[str, Path(examples=["region"])]
 IfMatch = Annotated[
-    str | None, Header(description="The version that this one is based on; 409 if there is a newer one.")
+    str | None,
+    Header(description="The version that this one is based on (409 if there is a newer one), or *: any; 404 if none."),
 ]
 
 
@@ -90,7 +91,8 @@ def _add_changes(router: APIRouter, parts: Parts) -> None:
     async def put(request: Request, name: VariableName, principal: Asker, if_match: IfMatch = None) -> Response:
         body = parse_object(await read_body(request.receive, request.scope["headers"]))
         _, value, description = _read(body, name)
-        command = SetVariable(name, value, now_ms(), description, expected_version(if_match))
+        must_exist = if_match is not None
+        command = SetVariable(name, value, now_ms(), description, expected_version(if_match), must_exist)
         commit = await _configure(parts, principal, command)
         created = any(event.type == "variable.created" for event in commit.events)
         return _shown(await _row(parts, principal, name), 201 if created else 200)

@@ -58,6 +58,7 @@ def test_the_same_again_is_nothing_new() -> None:
 def test_who_bases_a_change_on_an_old_version_is_told() -> None:
     given = Given()
     assert given.refused(SetVariable("a", 1, 1, expected_version=1)) == "variable_not_found"
+    assert given.refused(SetVariable("a", 1, 1, must_exist=True)) == "variable_not_found"
     given.do(SetVariable("a", 1, 1))
     given.do(SetVariable("a", 2, 2, expected_version=1))
     assert given.refused(SetVariable("a", 3, 3, expected_version=1)) == "version_conflict"

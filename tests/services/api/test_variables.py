@@ -48,6 +48,14 @@ async def test_the_faster_one_wins(api: Api) -> None:
     )
     assert (await refused(api, "PUT", f"{BASE}/rate", json={"value": 3}, headers={"If-Match": "x"}))[0] == 400
     assert (await put(api, "rate", 2))["version"] == 2, "the same again changes nothing"
+    any_version = {"If-Match": "*"}
+    for method, more in (("PUT", {"json": {"value": 3}}), ("DELETE", {})):
+        assert await refused(api, method, f"{BASE}/none", headers=any_version, **more) == (
+            404,
+            "variable_not_found",
+            {},
+        )
+    assert (await put(api, "rate", 4, headers=any_version))["version"] == 3
 
 
 async def test_the_same_key_makes_one_variable(api: Api) -> None:
