@@ -77,6 +77,7 @@ an index on workspace and that column, of those that may go."""
 
 AGED_PAYLOADS: Final = {
     "webhook_deliveries": ("payload = NULL, excerpt = ''", "(x.payload IS NOT NULL OR x.excerpt <> '')"),
+    "event_deliveries": ("notice = NULL", "x.notice IS NOT NULL"),
 }
 """What goes from such a row with the payloads of its time, and what says that there is something of it."""
 

@@ -21,7 +21,7 @@ from domain.subscription.events import (
 from projections.facts import Commit, text
 from projections.operations import Insert, Operation, Table, Update, UpdateWhere, Upsert, Values
 
-VERSION = 5
+VERSION = 6
 ENDED_WITH = {
     "disabled": "the subscription was disabled before it was sent",
     "deleted": "the subscription was deleted before it was sent",
@@ -164,7 +164,7 @@ def _delivery(commit: Commit, event: SubscriptionEvent) -> list[Operation]:
             asked: Values = {"workspace_id": commit.workspace, "fingerprint": text(event.fingerprint), "at": at}
             again: Values = {
                 "status": "waiting", "queued_at": at, "execution_id": None, "code": None, "message": None,
-                "response_status": None, "started_at": None, "ended_at": None,
+                "response_status": None, "started_at": None, "ended_at": None, "notice": _json(event.notice),
             }  # fmt: skip
             return [
                 Update("event_deliveries", (delivery,), again),

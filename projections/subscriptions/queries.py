@@ -32,12 +32,13 @@ class SubscriptionRow(msgspec.Struct, frozen=True):
 
 
 class DeliveryRow(msgspec.Struct, frozen=True):
-    """`status`: waiting, put_aside, sending, delivered, failed; `notice`: JSON of domain/subscription/commands.py."""
+    """`status`: waiting, put_aside, sending, delivered, failed; `notice`: JSON of domain/subscription/commands.py, None
+    where retention took it."""
 
     id: str
     subscription_id: str
     event_type: str
-    notice: str
+    notice: str | None
     test: bool
     status: str
     execution_id: str | None
@@ -167,7 +168,7 @@ async def list_deliveries(
 async def list_undelivered(
     connection: Connection, workspace: str, subscription_id: str, since: datetime, until: datetime | None, *, limit: int
 ) -> list[DeliveryRow]:
-    """What failed and is not under way again, oldest first."""
+    """What failed, is not under way again and has its notice still, oldest first."""
     rows = await connection.fetch(
         _SQL["list_undelivered"], as_uuid(subscription_id), as_uuid(workspace), since, until, limit
     )

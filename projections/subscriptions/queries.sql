@@ -58,7 +58,7 @@ LIMIT $8;
 SELECT id::text, subscription_id::text, event_type, notice::text, test, status, execution_id::text, code, message,
        response_status, created_at, queued_at, started_at, ended_at
 FROM event_deliveries
-WHERE subscription_id = $1 AND workspace_id = $2 AND status = 'failed' AND NOT test
+WHERE subscription_id = $1 AND workspace_id = $2 AND status = 'failed' AND NOT test AND notice IS NOT NULL
   AND created_at >= $3 AND ($4::timestamptz IS NULL OR created_at < $4)
 ORDER BY created_at, id
 LIMIT $5;

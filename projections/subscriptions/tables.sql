@@ -25,7 +25,7 @@ CREATE TABLE event_deliveries (
     subscription_id uuid NOT NULL,
     workspace_id uuid NOT NULL,
     event_type text NOT NULL,
-    notice json NOT NULL,
+    notice json,  -- null: retention took it
     test boolean NOT NULL,
     status text NOT NULL,
     execution_id uuid,

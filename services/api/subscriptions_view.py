@@ -182,8 +182,19 @@ def channel_of(row: SubscriptionRow) -> Channel:
     return _definition(row.definition).channel
 
 
-def notice_of(row: DeliveryRow) -> Notice:
-    return _notice(row.notice)
+def notice_of(row: DeliveryRow) -> Notice | None:
+    """None: retention took it."""
+    return None if row.notice is None else _notice(row.notice)
+
+
+def _event(notice: Notice) -> dict[str, Any]:
+    return {
+        "id": notice.id,
+        "at": iso_time(notice.at),
+        "workspace_id": notice.workspace_id or None,
+        "cursor": notice.cursor or None,
+        "data": notice.data,
+    }
 
 
 def delivery_view(row: DeliveryRow, attempts: Attempts | None) -> dict[str, Any]:
@@ -194,10 +205,7 @@ def delivery_view(row: DeliveryRow, attempts: Attempts | None) -> dict[str, Any]
         "id": row.id,
         "subscription_id": row.subscription_id,
         "type": row.event_type,
-        "event": {
-            "id": notice.id, "at": iso_time(notice.at), "workspace_id": notice.workspace_id or None,
-            "cursor": notice.cursor or None, "data": notice.data,
-        },
+        "event": None if notice is None else _event(notice),
         "test": row.test,
         "status": row.status if next_try is None else "retrying",
         "attempts": attempts.attempts if attempts is not None else (0 if row.execution_id is None else None),

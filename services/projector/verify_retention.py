@@ -13,6 +13,7 @@ FADED = {
     "executions": ("variables", "input", "output", "response"),
     "node_executions": ("output", "logs"),
     "webhook_deliveries": ("payload", "excerpt"),
+    "event_deliveries": ("notice",),
 }
 """Columns that a row may have lost with its payloads."""
 

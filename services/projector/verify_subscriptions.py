@@ -88,7 +88,7 @@ def _delivery(tables: Tables, owner: Row, commit: Row, key: str, kind: str, data
     if kind == "delivery_requeued":
         row.update(
             status="waiting", queued_at=at, execution_id=None, code=None, message=None, response_status=None,
-            started_at=None, ended_at=None,
+            started_at=None, ended_at=None, notice=digest(data["notice"]),
         )  # fmt: skip
         tables["event_redeliveries"][data["redelivery_id"], *name] = {
             "workspace_id": commit["workspace"], "fingerprint": shown(data.get("fingerprint", "")), "at": at,

@@ -50,7 +50,9 @@ class Delivery(BaseModel):
     id: str = Field(examples=[examples.DELIVERY_ID], description="What a receiver sees as webhook-id.")
     subscription_id: str
     type: str
-    event: dict[str, Any] = Field(description="What is told: `id`, `at`, `workspace_id`, `cursor`, `data`.")
+    event: dict[str, Any] | None = Field(
+        description="What is told: `id`, `at`, `workspace_id`, `cursor`, `data`; null where it is not kept any more."
+    )
     test: bool
     status: Literal["waiting", "sending", "retrying", "delivered", "failed", "put_aside"] = Field(
         description="`retrying`: it was tried and is tried again at `next_try_at`."

@@ -241,7 +241,10 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
             return await _delivery_answer(parts, principal, row, 202)
         if row.status in {"waiting", "put_aside", "sending"}:
             raise Problem(409, "delivery_under_way", "It is being delivered; wait until that has ended.")
-        command = Redeliver(identity.id, [Redelivery(row.id, notice_of(row))], now_ms())
+        notice = notice_of(row)
+        if notice is None:
+            raise Problem(409, "payload_gone", "What it told is not kept any more: it cannot be delivered again.")
+        command = Redeliver(identity.id, [Redelivery(row.id, notice)], now_ms())
         await _configure(parts, principal, subscription_id, command)
         again = await _delivery(parts, principal, subscription_id, delivery_id)
         return await _delivery_answer(parts, principal, again, 202)
@@ -271,8 +274,8 @@ def _add_deliveries(router: APIRouter, parts: Parts) -> None:
                 check_fingerprint(done[0][1], identity)
             return json_answer(msgspec.json.encode({"redelivered": len(done), "more": bool(rows)}), 202)
         taken = rows[: asked.limit]
-        for name, part in zip(names, in_parts(taken, lambda row: len(row.notice), NOTICE_BYTES), strict=False):
-            again = [Redelivery(row.id, notice_of(row)) for row in part]
+        for name, part in zip(names, in_parts(taken, lambda row: len(row.notice or ""), NOTICE_BYTES), strict=False):
+            again = [Redelivery(row.id, notice) for row in part if (notice := notice_of(row)) is not None]
             command = Redeliver(name, again, now_ms(), identity.fingerprint)
             try:
                 await _configure(parts, principal, subscription_id, command)

@@ -294,6 +294,23 @@ async def test_what_waits_ends_with_its_subscription_and_says_why(api: Api) -> N
     assert report.ok, report.differences
 
 
+async def test_what_a_delivery_told_may_be_gone(api: Api) -> None:
+    """Retention takes payloads before the rows."""
+    made = await make(api)
+    path = f"{PATH}/{made['id']}"
+    gone, kept = await tell(api, made["id"], range(2))
+    for each in (gone, kept):
+        await end(api, made["id"], each, "failed")
+    await api.parts.reads.pool.execute("UPDATE read.event_deliveries SET notice = NULL WHERE id = $1", gone["id"])
+    shown = await api.client.ask("GET", f"{path}/deliveries/{gone['id']}")
+    assert (shown["type"], shown["status"], shown["event"]) == ("execution.failed", "failed", None)
+    listed = (await api.client.ask("GET", f"{path}/deliveries"))["items"]
+    assert {each["id"]: each["event"] for each in listed} == {gone["id"]: None, kept["id"]: kept["event"]}
+    assert (await refusal(api, "POST", f"{path}/deliveries/{gone['id']}/redeliver"))[:2] == (409, "payload_gone")
+    answer = await api.client.ask("POST", f"{path}/redeliver", json={"since": "2020-01-01T00:00:00Z"})
+    assert answer == {"redelivered": 1, "more": False}
+
+
 async def test_subscriptions_of_others_are_not_there(api: Api) -> None:
     made = await make(api)
     tested = await api.client.ask("POST", f"{PATH}/{made['id']}/test")

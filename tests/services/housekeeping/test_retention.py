@@ -196,7 +196,7 @@ async def test_another_version_is_rebuilt_behind_a_cut(old_and_new: World, pool:
 async def test_payloads_go_before_the_facts(old_and_new: World, pool: Pool) -> None:
     work = at(10, old_and_new, pool, payload_retention_days=5)
     await apply_retention(work)
-    assert (work.figures["executions"], work.figures["payloads"]) == (0, 22 + 4)  # of four deliveries as well
+    assert (work.figures["executions"], work.figures["payloads"]) == (0, 22 + 4 + 4)  # of deliveries as well
     told = await pool.fetchrow("SELECT * FROM executions WHERE id = $1", some_id("behind-0"))
     assert told is not None
     assert (told["status"], told["input"], told["output"]) == ("failed", None, None)
@@ -232,6 +232,33 @@ async def test_payloads_of_deliveries_go_with_those_of_their_time(pool: Pool, pr
     assert len(found) == 6
     await agrees(world, pool)
     await pool.execute("UPDATE read.webhook_deliveries SET payload = NULL WHERE id = $1", some_id("new d"))
+    assert (await verify(world.log, pool)).found == {"wrong_row": 1}
+
+
+async def test_what_subscriptions_told_goes_with_the_payloads_of_its_time(pool: Pool, project: Project) -> None:
+    world = World()
+    world.commit(f"workspace-{SPACE}", [WorkspaceCreated("Space", T0)])
+    stream = f"subscription-{world.subscribe('with output', 'execution.completed')}"
+    notice = Notice("event", "execution.completed", T0, SPACE, {"output": "personal"})
+    for name, days in (("old", 1), ("new", 8), ("sent again", 1), ("open", 0)):
+        delivery, run = some_id(name), some_id(f"run of {name}")
+        world.commit(stream, [DeliveryQueued(delivery, notice, T0), DeliveryStarted(delivery, run, T0 + 1)])
+        if days:
+            world.commit(stream, [DeliveryEnded(delivery, run, "failed", T0 + days * DAY)])
+    await project(world)
+    # Asked for just before retention took it: what it tells comes back with it.
+    await pool.execute("UPDATE read.event_deliveries SET notice = NULL WHERE id = $1", some_id("sent again"))
+    world.commit(stream, [DeliveryRequeued(some_id("sent again"), notice, some_id("request"), T0 + 8 * DAY)])
+    await project(world)
+    work = at(10, world, pool, payload_retention_days=5)
+    await apply_retention(work)
+    assert (work.figures["payloads"], work.figures["event_deliveries"]) == (1, 0)
+    found = await pool.fetch("SELECT id::text, notice::text FROM event_deliveries")
+    whole = {row["id"] for row in found if "personal" in (row["notice"] or "")}
+    assert whole == {some_id(name) for name in ("new", "sent again", "open")}
+    assert len(found) == 4
+    await agrees(world, pool)
+    await pool.execute("UPDATE read.event_deliveries SET notice = NULL WHERE id = $1", some_id("new"))
     assert (await verify(world.log, pool)).found == {"wrong_row": 1}
 
 
