@@ -134,7 +134,7 @@ def _start(
         retry_count=command.retry_count,
         begin_at=command.begin_at,
         first=command.first,
-        variables={} if graph.variables == NO_NAMES else seen({**variables, **command.variables}, graph.variables),
+        variables=_seen(command, graph, variables),
     )
     if command.taken_runs:
         try:
@@ -157,6 +157,14 @@ def _trigger(command: StartExecution, graph: Graph) -> Node | None:
     if command.trigger_node:
         return graph.trigger(command.trigger_node)
     return graph.trigger_for(command.trigger_type)
+
+
+def _seen(command: StartExecution, graph: Graph, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What it sees in `$vars`; `variables`: those of now. A repetition sees what the first one saw and nothing else."""
+    if graph.variables == NO_NAMES:
+        return {}
+    given = command.variables if command.first is not None else {**variables, **command.variables}
+    return seen(given, graph.variables)
 
 
 def _wrong_with_start(command: StartExecution, graph: Graph | None) -> Outcome | None:

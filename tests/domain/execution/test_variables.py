@@ -73,6 +73,13 @@ def test_a_repeat_sees_what_the_first_one_saw() -> None:
     assert recorded(again) == {"host": "one.example"}
 
 
+def test_a_repeat_does_not_see_what_the_first_one_did_not() -> None:
+    run = run_of({"host": "one.example"}, SHOW, CALL, retries=1).start().conclude("call", [failed(0)])
+    [outgoing] = [each for each in run.commands if isinstance(each.command, StartExecution)]
+    again = run_of({"host": "two.example", "other": "new"}, SHOW, CALL, retries=1).do(outgoing.command)
+    assert recorded(again) == {"host": "one.example"}
+
+
 def test_one_that_goes_on_sees_what_was_seen_before_and_now_what_was_not_there() -> None:
     taken = [TakenRun("start", 0, {"main": items({})})]
     run = run_of({"host": "two.example", "other": 3}, SHOW)
