@@ -81,6 +81,7 @@ async def test_many_at_once_with_one_key_start_once(api: Api) -> None:
     assert sorted(status for status, _, _ in answers) == [200] * 19 + [202]
     assert len({answer["execution_id"] for _, _, answer in answers}) == 1
     await settled(api, workflow, 20)
+    await api.client.execution(answers[0][2]["execution_id"])
     assert len(await api.client.statuses(workflow)) == 1
 
 
@@ -176,6 +177,7 @@ async def test_an_idempotency_key_that_is_sent_on_and_on_leaves_nothing_on_the_l
         assert (status, problem["code"]) == (422, "idempotency_mismatch")
     received = [command for command in api.worker.decided if command.type == "inbox.receive"]
     assert len(received) == 1, "the rows have the answer"
+    await api.client.execution(first["execution_id"])
     assert len(await api.client.statuses(workflow)) == 1
 
 
