@@ -38,6 +38,15 @@ async def settled(api: Api, workflow: str, number: int, **params: str) -> list[d
     return found
 
 
+async def started(api: Api, workflow: str, number: int) -> None:
+    """So many executions there are, as soon as they are shown, and no more."""
+    with api.parts.positions.watch():
+        async with asyncio.timeout(10):
+            while len(found := await api.client.statuses(workflow)) < number:
+                await api.parts.positions.moved()
+    assert len(found) == number
+
+
 async def verified(api: Api) -> None:
     report = await verify(api.log, api.parts.reads.pool)
     assert report.ok, report.differences
@@ -62,7 +71,7 @@ async def test_the_second_delivery_with_a_key_starts_nothing(api: Api) -> None:
     execution = await api.client.execution(first["execution_id"])
     assert (execution["delivery_id"], execution["trigger_type"]) == (first["delivery_id"], "webhook")
     assert execution["input"][0]["json"]["body"] == {"id": "a", "n": 1}
-    assert len(await api.client.statuses(workflow)) == 2
+    await started(api, workflow, 2)
     found = await settled(api, workflow, 3)
     assert [each["id"] for each in found] == [other["delivery_id"], second["delivery_id"], first["delivery_id"]]
     assert [each["status"] for each in found] == ["accepted", "duplicate", "accepted"]
@@ -81,8 +90,7 @@ async def test_many_at_once_with_one_key_start_once(api: Api) -> None:
     assert sorted(status for status, _, _ in answers) == [200] * 19 + [202]
     assert len({answer["execution_id"] for _, _, answer in answers}) == 1
     await settled(api, workflow, 20)
-    await api.client.execution(answers[0][2]["execution_id"])
-    assert len(await api.client.statuses(workflow)) == 1
+    await started(api, workflow, 1)
 
 
 async def begin_of_a_minute() -> None:
@@ -177,8 +185,7 @@ async def test_an_idempotency_key_that_is_sent_on_and_on_leaves_nothing_on_the_l
         assert (status, problem["code"]) == (422, "idempotency_mismatch")
     received = [command for command in api.worker.decided if command.type == "inbox.receive"]
     assert len(received) == 1, "the rows have the answer"
-    await api.client.execution(first["execution_id"])
-    assert len(await api.client.statuses(workflow)) == 1
+    await started(api, workflow, 1)
 
 
 async def test_an_idempotency_key_has_its_answer_whatever_is_full(api: Api) -> None:
@@ -208,7 +215,7 @@ async def test_an_idempotency_key_gets_the_same_answer(api: Api, respond: str) -
     assert (first[0], first[2]) == (second[0], second[2])
     status, _, problem = await api.client.send("POST", path, json={"id": 2}, headers=key)
     assert (status, problem["code"]) == (422, "idempotency_mismatch")
-    assert len(await api.client.statuses(workflow)) == 1
+    await started(api, workflow, 1)
 
 
 async def test_a_key_without_a_value_is_refused_and_kept(api: Api) -> None:
@@ -233,7 +240,7 @@ async def test_a_throttle_refuses_and_says_when_to_come_again(api: Api) -> None:
     assert (await api.client.send("POST", path, json={"customer": "b"}))[0] == 202
     refused = await settled(api, workflow, 2, status="refused")
     assert {each["code"] for each in refused} == {"throttled"}
-    assert len(await api.client.statuses(workflow)) == 3
+    await started(api, workflow, 3)
     # The second refusal did not trouble the log: one command for each that the inbox decided.
     received = [command for command in api.worker.decided if command.type == "inbox.receive"]
     assert len(received) == 4
@@ -257,7 +264,7 @@ async def test_a_throttle_that_delays_begins_later(api: Api) -> None:
     assert len(await settled(api, workflow, 2, status="held")) == 2
     await time_comes(api, 61)
     assert (await api.client.execution(second["execution_id"]))["delivery_id"] == second["delivery_id"]
-    assert len(await api.client.statuses(workflow)) == 2
+    await started(api, workflow, 2)
     await time_comes(api, 122)
     assert (await api.client.execution(third["execution_id"]))["input"][0]["json"]["body"] == {"n": 2}
     found = await settled(api, workflow, 3)
@@ -277,7 +284,7 @@ async def test_a_debounce_starts_with_the_last(api: Api) -> None:
     assert execution["input"][0]["json"]["body"] == {"n": 2}
     gone = await settled(api, workflow, 2, status="superseded")
     assert [each["superseded_by"] for each in gone] == [answers[2]["delivery_id"], answers[1]["delivery_id"]]
-    assert len(await api.client.statuses(workflow)) == 1
+    await started(api, workflow, 1)
     await verified(api)
 
 
