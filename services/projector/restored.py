@@ -20,7 +20,7 @@ from infra.log.port import Log, Record, Topic
 from infra.postgres.pool import Pool, PooledConnection
 from projections.facts import read_commit
 from projections.operations import Add
-from projections.positions import Place
+from projections.positions import Place, load_positions
 from projections.retention import REBUILDING, load_cuts
 from projections.usage.projection import COUNTED
 from projections.usage.projection import project as count_usage
@@ -29,6 +29,7 @@ from schemas.errors import DECODING_ERRORS
 from schemas.fence import Fence
 from services.projector.locks import lock_held
 from services.projector.projector import LEADING
+from services.projector.schema import make_own_tables
 
 TOPIC: Final = Topic.EXECUTIONS
 """The only commit topic that retention cuts."""
@@ -64,7 +65,7 @@ class _Kept:
 
 
 async def look(log: Log, pool: Pool) -> Missing:
-    """What is missing; nothing is changed. Raises RestoreRefused, LogError."""
+    """What is missing; nothing of it is changed. Raises RestoreRefused, LogError."""
     return await _restore(log, pool, adopt=False)
 
 
@@ -76,6 +77,8 @@ async def adopt(log: Log, pool: Pool) -> Missing:
 
 async def _restore(log: Log, pool: Pool, *, adopt: bool) -> Missing:
     async with pool.acquire() as connection, _alone(connection, adopt=adopt):
+        async with connection.transaction():  # in a backup of an older version there may be none, or others
+            await make_own_tables(connection)
         try:
             # As of one moment: what somebody writes all the same is not taken for what has no history.
             async with connection.transaction(isolation="repeatable_read"):
@@ -118,11 +121,12 @@ async def _restore_at_once(log: Log, connection: PooledConnection, *, adopt: boo
 async def _read(
     log: Log, connection: PooledConnection, partition: int, cuts: dict[int, Place], missing: Missing
 ) -> _Kept:
-    until = await _rows_stand_at(connection, partition)
+    stands = await _rows_stand_at(connection, partition)
+    first, until = sorted(stands.values(), key=lambda place: place.next_offset)
     cut = missing.partitions.get(partition)
-    if cut is not None and until.next_offset < cut[1]:
+    if cut is not None and first.next_offset < cut[1]:
         raise RestoreRefused(
-            f"{TOPIC}/{partition}: the rows stand at offset {until.next_offset}, but the log begins at {cut[1]}: what"
+            f"{TOPIC}/{partition}: the rows stand at offset {first.next_offset}, but the log begins at {cut[1]}: what"
             " lies between is lost. Restore a newer backup, one that is younger than the shortest retention"
         )
     place = cuts.get(partition, Place())
@@ -130,29 +134,37 @@ async def _read(
         place = await _begin(log, partition, cut[1], until)
     fence = Fence(place.next_offset, place.epoch, place.next_n)
     kept = _Kept(place)
+    passed = False
     async for record in _records(log, partition, place.next_offset, until):
+        if not passed and record.offset >= first.next_offset:
+            _check(partition, fence, first)
+            passed = True
         if fence.accept(record.offset, record.headers):
-            _count(kept, record)
-    if (fence.epoch, fence.next_n) != (until.epoch, until.next_n):
-        raise RestoreRefused(f"{TOPIC}/{partition}: the rows do not stand where this log leads: is it another one's?")
+            _count(kept, record, used=record.offset < stands["usage"].next_offset)
+    for stand in (until,) if passed else (first, until):
+        _check(partition, fence, stand)
     if cut is not None:
         answered = until.answered if kept.first_answer is None else kept.first_answer
         kept.place = Place(place.next_offset, place.epoch, place.next_n, answered)
     return kept
 
 
-async def _rows_stand_at(connection: PooledConnection, partition: int) -> Place:
-    rows = await connection.fetch(
-        "SELECT DISTINCT next_offset, epoch_offset, epoch_nonce, next_n, answered FROM read.positions"
-        " WHERE topic = $1 AND partition = $2 AND projection IN ('executions', 'usage')",
-        TOPIC.value,
-        partition,
-    )
-    if len(rows) != 1:
-        raise RestoreRefused("the read models stand at different positions: restore a whole backup")
-    (row,) = rows
-    epoch = None if row["epoch_nonce"] is None else Epoch(row["epoch_offset"], row["epoch_nonce"])
-    return Place(row["next_offset"], epoch, row["next_n"], row["answered"])
+def _check(partition: int, fence: Fence, place: Place) -> None:
+    if (fence.epoch, fence.next_n) != (place.epoch, place.next_n):
+        raise RestoreRefused(f"{TOPIC}/{partition}: the rows do not stand where this log leads: is it another one's?")
+
+
+async def _rows_stand_at(connection: PooledConnection, partition: int) -> dict[str, Place]:
+    """Projection → place, of the two that are looked at. They differ where one was of another version when the backup
+    was made: it stood still until it was rebuilt."""
+    places = {
+        each.projection: each.place
+        for each in await load_positions(connection)
+        if (each.topic, each.partition) == (TOPIC, partition) and each.projection in ("executions", "usage")
+    }
+    if len(places) != 2:
+        raise RestoreRefused("there are no executions, or no usage, in this database: restore a whole backup")
+    return places
 
 
 async def _records(log: Log, partition: int, begin: int, until: Place) -> AsyncIterator[Record]:
@@ -205,7 +217,8 @@ def _mark(record: Record) -> tuple[Epoch | None, int]:
     return Epoch(int(offset), nonce.decode()), int(n)
 
 
-def _count(kept: _Kept, record: Record) -> None:
+def _count(kept: _Kept, record: Record, *, used: bool) -> None:
+    """`used`: the rows of usage have it."""
     try:
         commit = decode_commit(record.value)
     except DECODING_ERRORS:
@@ -218,6 +231,8 @@ def _count(kept: _Kept, record: Record) -> None:
     if commit.version == 1:
         kept.begun.add(name)
     kept.headless |= name not in kept.begun
+    if not used:
+        return
     read, _ = read_commit(commit)
     for each in count_usage(read) if read.kind == "execution" else []:
         if isinstance(each, Add):
@@ -314,10 +329,11 @@ async def _record(connection: PooledConnection, kept: dict[int, _Kept], missing:
 async def _record_usage(connection: PooledConnection, kept: dict[int, _Kept]) -> None:
     """What the rows have counted and the log does not show any more was counted before the cuts."""
     in_log: Counter[tuple[str, int, str]] = sum((each.usage for each in kept.values()), Counter())
-    names = ", ".join(COUNTED)
+    # As JSON: what rows of an older version did not count yet is missing there, and was none.
+    counts = ", ".join(f"coalesce((to_jsonb(u)->>'{name}')::bigint, 0) AS {name}" for name in COUNTED)
     rows = await connection.fetch(
         "SELECT workspace_id::text AS workspace, (extract(epoch FROM hour) * 1000)::bigint AS hour,"
-        f" {names} FROM read.usage_hours"
+        f" {counts} FROM read.usage_hours u"
     )
     before = []
     for row in rows:
@@ -328,6 +344,7 @@ async def _record_usage(connection: PooledConnection, kept: dict[int, _Kept]) ->
             before.append((row["workspace"], moment_of(row["hour"]), *left))
     if any(in_log.values()):
         raise RestoreRefused("the log counts what the rows do not: it is not the one that they were made from")
+    names = ", ".join(COUNTED)
     values = ", ".join(f"${number}" for number in range(1, len(COUNTED) + 3))
     await connection.execute("DELETE FROM read.usage_before_cuts")
     await connection.executemany(

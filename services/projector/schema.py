@@ -39,9 +39,7 @@ async def prepare(connection: AnyConnection, first: Mapping[tuple[str, int], int
     Raises NewerReadModels; HistoryMissing where there are no read models and the log was cut.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MAKING)
-        own = POSITIONS_SQL + RETENTION_SQL
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {LIVE}; SET LOCAL search_path = {LIVE}; {own}")
+        await make_own_tables(connection)
         stored = {
             row["name"]: row["version"] for row in await connection.fetch("SELECT name, version FROM projections")
         }
@@ -62,6 +60,14 @@ async def prepare(connection: AnyConnection, first: Mapping[tuple[str, int], int
     tables = [table for each in current for table in each.tables if table.months]
     await ensure_months(connection, LIVE, tables, {month_of(now), month_of(now + _MONTH_MS)})
     return outdated
+
+
+async def make_own_tables(connection: AnyConnection) -> None:
+    """Those of no projection: of positions, and of what retention has taken. Inside the caller's transaction, which
+    finds names in schema `read` alone from here on."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _MAKING)
+    own = POSITIONS_SQL + RETENTION_SQL
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {LIVE}; SET LOCAL search_path = {LIVE}; {own}")
 
 
 async def create(

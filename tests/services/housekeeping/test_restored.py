@@ -152,6 +152,108 @@ async def test_an_owner_whose_checkpoint_lies_before_the_log_goes_on_behind_the_
         assert report.ok, report.differences
 
 
+AN_OLDER_VERSION = """
+ALTER TABLE read.usage_hours DROP COLUMN deliveries;
+ALTER TABLE read.usage_before_cuts DROP COLUMN deliveries;
+ALTER TABLE read.executions DROP COLUMN variables;
+UPDATE read.projections SET version = version - 1 WHERE name IN ('usage', 'executions');
+"""
+
+
+async def test_a_backup_of_an_older_version(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, project: Project
+) -> None:
+    await age(old_and_new, pool, 30.7)
+    end_open(old_and_new, 5)
+    await project(old_and_new)
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    usage = await rows(pool, "usage_hours")
+    async with brought_back(postgres_url, backup) as restored:
+        assert await restored.fetchval("SELECT count(*) FROM usage_before_cuts") > 0
+        await restored.execute(AN_OLDER_VERSION)
+        missing = await look(old_and_new.log, restored)
+        assert missing.executions > 0
+        assert await adopt(old_and_new.log, restored) == missing
+        await rebuild(old_and_new.log, restored, "all")
+        assert await rows(restored, "usage_hours") == usage
+        assert await executions(restored) >= {some_id(f"new-{number}") for number in range(6)}
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+
+
+async def test_a_backup_of_a_version_without_retention(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path
+) -> None:
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    async with brought_back(postgres_url, backup) as restored:
+        await restored.execute("DROP TABLE read.log_cuts, read.horizons, read.usage_before_cuts")
+        await adopt(old_and_new.log, restored)
+        await rebuild(old_and_new.log, restored, "all")
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+
+
+@pytest.mark.parametrize(("name", "table"), [("usage", "usage_hours"), ("executions", "executions")])
+async def test_a_backup_from_the_middle_of_an_upgrade(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path, project: Project, name: str, table: str
+) -> None:
+    """What is of another version stands still until it is rebuilt; the others go on."""
+    await pool.execute(
+        f"CREATE TABLE outdated_rows AS TABLE read.{table};"
+        f" CREATE TABLE outdated_positions AS SELECT * FROM read.positions WHERE projection = '{name}'"
+    )
+    for number in range(6):
+        old_and_new.run_at_once(f"late-{number}", at=T0 + 41 * DAY)
+    await project(old_and_new)
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    usage = await rows(pool, "usage_hours")
+    async with brought_back(postgres_url, backup) as restored:
+        await restored.execute(
+            f"UPDATE read.projections SET version = 1 WHERE name = '{name}'; TRUNCATE read.{table};"
+            f" INSERT INTO read.{table} TABLE outdated_rows; DELETE FROM read.positions WHERE projection = '{name}';"
+            " INSERT INTO read.positions TABLE outdated_positions"
+        )
+        missing = await adopt(old_and_new.log, restored)
+        assert missing.executions > 0
+        await rebuild(old_and_new.log, restored, "all")
+        assert await rows(restored, "usage_hours") == usage
+        assert await executions(restored) >= KEPT | {some_id(f"late-{number}") for number in range(6)}
+        report = await verify(old_and_new.log, restored)
+        assert report.ok, report.differences
+
+
+async def test_a_backup_whose_outdated_rows_end_before_the_log_begins_is_refused(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path
+) -> None:
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    async with brought_back(postgres_url, backup) as restored:
+        await restored.execute(
+            "UPDATE read.positions SET next_offset = 1 WHERE projection = 'usage' AND topic = 'linkflow.executions'"
+        )
+        with pytest.raises(RestoreRefused, match="Restore a newer backup"):
+            await adopt(old_and_new.log, restored)
+
+
+async def test_a_backup_of_some_tables_is_refused(
+    old_and_new: World, pool: Pool, postgres_url: str, backup: Path
+) -> None:
+    await back_up(postgres_url, backup)
+    await age(old_and_new, pool, 45)
+    async with brought_back(postgres_url, backup) as restored:
+        for name in ("executions", "usage"):
+            await restored.execute("UPDATE read.positions SET next_n = next_n + $1 WHERE projection = $2", 1, name)
+            with pytest.raises(RestoreRefused, match="do not stand where this log leads"):
+                await adopt(old_and_new.log, restored)
+            await restored.execute("UPDATE read.positions SET next_n = next_n + $1 WHERE projection = $2", -1, name)
+        await restored.execute("DELETE FROM read.positions WHERE projection = 'usage'")
+        with pytest.raises(RestoreRefused, match="restore a whole backup"):
+            await adopt(old_and_new.log, restored)
+
+
 async def test_a_log_that_somebody_else_cut_is_not_adopted(old_and_new: World, pool: Pool) -> None:
     end = await old_and_new.log.end_offset(Topic.EXECUTIONS, 0)
     await old_and_new.log.delete_before(Topic.EXECUTIONS, 0, end - 1)
