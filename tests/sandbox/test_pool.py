@@ -82,6 +82,27 @@ async def test_half_a_character_becomes_the_sign_for_it(ask: Ask) -> None:
     assert (await ask([f"[...new Set([{face}[0]])][0]"], mode="expressions"))["values"] == [[["v", "\ufffd"]]]
 
 
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("javascript", "const before = $vars.list[0].n; $vars.list[0].n = 7; $vars.more = 1; return {before, $vars}"),
+        (
+            "javascript",
+            "const before = $v\\u0061rs.list[0].n; $vars.list[0].n = 7; $vars.more = 1; return {before, $vars}",
+        ),
+        (
+            "python",
+            "before = _vars.list[0].n; _vars.list[0].n = 7; _vars.more = 1\nreturn {'before': before, '$vars': _vars}",
+        ),
+    ],
+)
+async def test_what_code_assigns_to_variables_no_other_item_sees(ask: Ask, language: str, source: str) -> None:
+    given = {"list": [{"n": 1}, None, 0.5], "text": "é"}
+    answer = await ask(source, language, "each_item", items=[{"json": {}}] * 3, vars=given)
+    shown = {"list": [{"n": 7}, None, 0.5], "text": "é", "more": 1}
+    assert [item["json"] for item in answer["items"]] == [{"before": 1, "$vars": shown}] * 3
+
+
 async def test_a_process_serves_one_tenant(ask: Ask, sandbox: Sandbox) -> None:
     """Each new one has a process of its own, although others lie idle; who was there before has his again."""
     counts = []

@@ -1,6 +1,6 @@
 // A Code node's run: __start(job text), then pending promises, then __answer().
 (() => {
-  const Asynchronous = (async () => {}).constructor, stringify = JSON.stringify;
+  const Asynchronous = (async () => {}).constructor, stringify = JSON.stringify, parse = JSON.parse;
   const logs = [], most = 200, longest = 2000, room = 32000;
   let used = 0, dropped = 0, index = null, done = null;
 
@@ -59,9 +59,12 @@
       return __reference(data, () => __source(id, data, runs, origins[at()], at()));
     };
     const input = __reference({ports: {main: items}, default: 'main'}, () => items[at()]);
+    // Each item's own, where the code may look at them (under whatever spelling of their name).
+    const kept = job.mode === 'each_item' && /\$v|\\u/.test(job.sources[0]) ? stringify(job.vars) : null;
+    const vars = kept === null ? () => job.vars : () => parse(kept);
     const names = ['$input', 'items', '$json', '$item', '$', '$itemIndex', '$runIndex', '$now', '$today', '$workflow', '$execution', '$vars'];
     const world = (place) => [input, items, items[place]?.json, items[place], node, place, job.run,
-      __instant(job.now, job.offset, job.zone), __instant(job.today, job.today_offset, job.zone), job.workflow, job.execution, job.vars];
+      __instant(job.now, job.offset, job.zone), __instant(job.today, job.today_offset, job.zone), job.workflow, job.execution, vars()];
 
     const made = (value, own) => {
       const one = (entry, number) => {

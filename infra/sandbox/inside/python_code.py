@@ -177,9 +177,11 @@ class World:
         self.runs = {(node, run): ports for node, run, ports in job["runs"]}
         zone = datetime.timezone(datetime.timedelta(minutes=job["offset"]))
         self.now = datetime.datetime.fromtimestamp(job["now"] / 1000, zone)
+        source = job["sources"][0]
+        self._copied = job["mode"] == "each_item" and ("_vars" in source or not source.isascii())  # or in odd letters
 
     def names(self, place: int) -> dict:
-        items = self.items
+        items, variables = self.items, self.job["vars"]
         item = items[place] if place < len(items) else None
         reference = Reference({"main": items}, "main", lambda: item)
 
@@ -193,7 +195,8 @@ class World:
         return {
             "_input": reference, "items": items, "_items": items, "_json": json_, "_item": item, "_": node,
             "_node": node, "_itemIndex": place, "_runIndex": self.job["run"], "_now": self.now,
-            "_workflow": self.job["workflow"], "_execution": self.job["execution"], "_vars": self.job["vars"],
+            "_workflow": self.job["workflow"], "_execution": self.job["execution"],
+            "_vars": own(variables) if self._copied else variables,
             "__name__": "__code__", "__builtins__": __builtins__,
         }  # fmt: skip
 
@@ -209,6 +212,13 @@ class World:
                 return items[index]
         items = data["ports"].get(data["default"], [])
         return items[place] if place < len(items) else next(iter(items), None)
+
+
+def own(value: object) -> object:
+    """A copy of JSON, so that what code assigns to it is seen for no other item."""
+    if isinstance(value, dict):
+        return Object((name, own(each)) for name, each in value.items())
+    return [own(each) for each in value] if isinstance(value, list) else value
 
 
 def _call(code: object, names: dict) -> object:
