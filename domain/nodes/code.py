@@ -1,6 +1,7 @@
 """`code`: a user's JavaScript or Python, run in the sandbox; nothing of it runs here."""
 
 import re
+from unicodedata import normalize
 
 from domain.execution.events import Items
 from domain.expressions import UNDEFINED, Compiled
@@ -21,12 +22,18 @@ def _bind(parameters: Parameters) -> Operation:
     looked_at = source
     if language == "python":
         looked_at = _PYTHON_VARIABLES.sub("$vars", _PYTHON_NODE.sub("$(", source))
+        if not source.isascii() and _mentions(normalize("NFKC", source)) > _mentions(source):
+            looked_at += "\n$vars"  # Python takes some letters for those of ASCII: it may be any of them
     references = frozenset(next(filter(None, found), "") for found in _NODE.findall(looked_at))
     parameters.references |= references
     parameters.sources.append(
         Compiled(looked_at, _nothing, _nothing, constant=True, references=references, names=frozenset({"$", "$vars"}))
     )
     return Pure(_run, weight=POOLED, script=Script(language, source, mode))
+
+
+def _mentions(source: str) -> int:
+    return len(_PYTHON_VARIABLES.findall(source))
 
 
 def _nothing(_scope: object) -> object:

@@ -25,6 +25,11 @@ from tests.support.executions import compiled, node, workflow
         ("$vars/**/.a", None),
         ("$vars['a' + 'b']", None),
         ("my$vars.a + $vars2.b", set()),
+        (r"$v\u0061rs.a", None),
+        (r"$vars.a + \u{24}v\u{0061}rs.b", None),
+        (r"$vars.a\u0062", None),
+        (r"$vars.a + '\u00e9\ud800\u{ffffff}é'", {"a"}),
+        (r"/\u0061/.test('$v')", set()),
     ],
 )
 def test_names_are_found_in_the_text(text: str, names: set[str] | None) -> None:
@@ -66,6 +71,10 @@ def test_a_version_sees_what_its_nodes_and_its_concurrency_key_name() -> None:
         ("python", "return {'a': _vars.a, 'b': _vars['b']}", {"a", "b"}),
         ("python", "return {'a': _vars.get('a')}", None),
         ("python", "my_vars = 1\nreturn []", set()),
+        ("python", "return {'a': _ｖars.b, 'c': _vars.a}", None),
+        ("python", "return {'a': _vars.aｂ}", None),
+        ("python", "return {'ｂé': _vars.a}", {"a"}),
+        ("javascript", r"return [{a: $v\u0061rs.a}]", None),
     ],
 )
 def test_code_is_looked_at_too(language: str, source: str, names: set[str] | None) -> None:
