@@ -12,6 +12,7 @@ import asyncpg
 
 from infra.log.port import Log, OffsetOutOfRange, Topic
 from infra.postgres.pool import Pool, PooledConnection
+from projections.catalog import PROJECTIONS
 from services.projector import (
     verify_blob_uses,
     verify_dead_letters,
@@ -74,7 +75,7 @@ def _never(_key: tuple[Any, ...], _row: Row) -> bool:
 
 
 class VerifyRefused(Exception):
-    """There is nothing to compare, or history is missing; the message says what to do."""
+    """There is nothing to compare, or nothing that can be; the message says what to do."""
 
     code = "verify_refused"
 
@@ -117,7 +118,7 @@ class VerifyReport:
 async def verify(log: Log, pool: Pool, progress: Progress = lambda done, total: None) -> VerifyReport:
     """Compare all rows with the log up to the stored positions, as they stand at one moment.
 
-    Raises VerifyRefused if there are no read models yet. LogUnavailable passes through.
+    Raises VerifyRefused if there are no read models yet, or of another version. LogUnavailable passes through.
     """
     began = time.monotonic()
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
@@ -154,6 +155,7 @@ class _Verification:
             key = (row["topic"], row["partition"])
             if self._ends.setdefault(key, row["next_offset"]) != row["next_offset"]:
                 raise VerifyRefused(f"the read models of {key[0]} stand at different positions: rebuild them first")
+        await self._check_versions()
         self._retention = await load_retention(self._connection)
         for topic, partition in self._ends:
             begin = self._retention.begin_of(topic, partition)
@@ -166,6 +168,16 @@ class _Verification:
                     f"offsets {begin} to {first - 1} are gone, and the database does not know what stood there;"
                     " if a backup of it was restored: linkflow restored (docs/backup.md)",
                 )
+
+    async def _check_versions(self) -> None:
+        rows = await self._connection.fetch("SELECT name, version FROM read.projections")
+        stored = {row["name"]: row["version"] for row in rows}
+        others = [name for name, each in PROJECTIONS.items() if stored.get(name) != each.version]
+        if others:
+            raise VerifyRefused(
+                f"the rows of {', '.join(others)} are of another version of LinkFlow: a projector of this one rebuilds"
+                " them. If a backup was restored: linkflow restored, first (docs/backup.md)"
+            )
 
     async def aggregates(self) -> None:
         if any(topic == Topic.EVENTS for topic, _ in self._missing):

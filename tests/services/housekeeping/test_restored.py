@@ -21,7 +21,7 @@ from services.projector import restored as restoring
 from services.projector.projector import Projector
 from services.projector.rebuild import RebuildRefused, rebuild
 from services.projector.restored import RestoreRefused, adopt, look
-from services.projector.verify import verify
+from services.projector.verify import VerifyRefused, verify
 from tests.projections.given import SPACE, T0, World, some_id
 from tests.services.housekeeping.conftest import DAY, Project, checkpoint, end_of, projected
 from tests.services.housekeeping.test_retention import agrees, at, executions, rows
@@ -172,6 +172,8 @@ async def test_a_backup_of_an_older_version(
     async with brought_back(postgres_url, backup) as restored:
         assert await restored.fetchval("SELECT count(*) FROM usage_before_cuts") > 0
         await restored.execute(AN_OLDER_VERSION)
+        with pytest.raises(VerifyRefused, match=r"executions, usage are of another version.*linkflow restored"):
+            await verify(old_and_new.log, restored)
         missing = await look(old_and_new.log, restored)
         assert missing.executions > 0
         assert await adopt(old_and_new.log, restored) == missing
