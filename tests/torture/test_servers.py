@@ -52,19 +52,32 @@ async def cluster(home: Path, database: PostgresServer | None = None) -> AsyncIt
         yield running, url + path
 
 
+FELT_WITHIN = 20.0
+"""Seconds."""
+
+
 async def struck(
     running: TortureCluster,
     url: str,
     begin: Callable[[], Awaitable[None]],
     end: Callable[[], Awaitable[None]],
+    *,
+    until_felt: bool = False,
 ) -> Answers:
-    """The fault under load; returns what the callers were told. Fails unless all that was accepted completes."""
+    """The fault under load; returns what the callers were told. Fails unless all that was accepted completes.
+
+    `until_felt`: it lasts until somebody was refused, FELT_WITHIN at most: a busy disk holds its writes back for long.
+    """
     async with Load([url], callers=6, pause=0.05) as load:
         await asyncio.sleep(2)
         try:
             await begin()
             struck_at = time.monotonic()
             await asyncio.sleep(LASTS)
+            while (
+                until_felt and not load.answers.statuses.keys() - {202} and time.monotonic() < struck_at + FELT_WITHIN
+            ):
+                await asyncio.sleep(0.1)
         finally:
             await end()
         over = time.monotonic()
@@ -173,7 +186,7 @@ async def test_a_full_disk_is_503_and_loses_nothing(tmp_path: Path) -> None:
                 if not server.running:
                     await asyncio.to_thread(server.start)
 
-            answers = await struck(running, url, begin, end)
+            answers = await struck(running, url, begin, end, until_felt=True)
             assert answers.statuses[503] + answers.statuses[0]
 
 
