@@ -17,7 +17,7 @@ run: install  ## start everything on this machine
 	$(BIN)/linkflow up
 
 test: install  ## all tests (Kafka's need Java and Maven, the browser's need Chromium)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install  ## lint, format, types, import rules, golden files
 	$(BIN)/ruff check .

@@ -8,6 +8,13 @@ from tests.support.kafka import KafkaMissing, kafka_required, open_broker
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisMissing, RedisServer, redis_required
 
+LONG = ("tests/system/", "tests/simulation/", "tests/services/scheduler/", "tests/contracts/")
+"""Files that take minutes go first where several processes share the tests, so that none has one left at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:

@@ -58,7 +58,7 @@ async def test_what_is_nested_too_deep_is_found_as_ever() -> None:
     for _ in range(MAX_RECORD_DEPTH - OUTPUTS_DEPTH - 3):  # with its items, item and json it just fits
         deep = [deep]
     for fits, value in ((True, deep), (False, [deep])):
-        _, result = filtering(1_200, deep=value)
+        _, result = filtering(1_001, deep=value)
         event = NodeCompleted(node="big", run=0, outputs=(await _read(result)).ports)
         if fits:
             registry.encode_event(event, spill=BlobCollector("w"))
