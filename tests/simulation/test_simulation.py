@@ -1,4 +1,4 @@
-"""Some hundred seeds (two thousand in CI); each failing one says by which command it is repeated."""
+"""A hundred seeds (two thousand in CI); each failing one says by which command it is repeated."""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pytest
 
 from tests.simulation.run import Result, run_seed
 
-SEEDS = int(os.environ.get("LINKFLOW_TEST_SEEDS", "300"))
-CHUNK = 100
+SEEDS = int(os.environ.get("LINKFLOW_TEST_SEEDS", "100"))
+CHUNK = 50
 
 
 def run_chunk(first: int) -> list[Result]:
