@@ -12,7 +12,7 @@ from services.api.asgi import Header, Receive, Scope, Send, header_of, respond
 from services.api.bindings import Bindings
 from services.api.bodies import parse_json, read_body
 from services.api.executions_view import ExecutionsView
-from services.api.idempotency import identify, is_keyed, new_identity
+from services.api.idempotency import identify
 from services.api.principal import Principal
 from services.api.problems import Problem, method_not_allowed, not_found
 from services.api.results import Results
@@ -49,9 +49,7 @@ class ExecuteRoute:
         if scope["method"] != "POST":
             raise method_not_allowed("POST")
         headers: Sequence[Header] = scope["headers"]
-        fresh = None if is_keyed(headers) else new_identity()
-        if fresh is not None:  # nothing that exists can be meant: a refusal need not know what was sent
-            self._starter.check_pressure(f"execution-{fresh.id}", principal.workspace_id)
+        fresh = self._starter.admit_unread(principal.workspace_id, headers)
         body = await read_body(receive, headers)
         request = parse_execute(body)
         start = await self._start_of(principal, workflow_id, request)

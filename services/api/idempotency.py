@@ -13,6 +13,7 @@ from uuid import UUID, uuid4, uuid5
 from services.api.asgi import Header, header_of
 from services.api.problems import Problem
 
+KEY = b"idempotency-key"
 MAX_KEY_LENGTH = 255
 
 
@@ -25,12 +26,12 @@ class Identity:
     fingerprint: str
 
 
-def is_keyed(headers: Sequence[Header]) -> bool:
-    return header_of(headers, b"idempotency-key") is not None
+def unkeyed(headers: Sequence[Header]) -> Identity | None:
+    """The identity of what a request without a key makes: it cannot exist already. None: there is a key."""
+    return _new() if header_of(headers, KEY) is None else None
 
 
-def new_identity() -> Identity:
-    """Of what a request without a key makes: it cannot exist already."""
+def _new() -> Identity:
     return Identity(str(uuid4()), False, "")
 
 
@@ -41,9 +42,9 @@ def identify(kind: str, workspace: str, headers: Sequence[Header], route: str, b
 
     Raises Problem 400 for a key that is empty, too long or not printable ASCII.
     """
-    key = header_of(headers, b"idempotency-key")
+    key = header_of(headers, KEY)
     if key is None:
-        return new_identity()
+        return _new()
     if not 0 < len(key) <= MAX_KEY_LENGTH or not (text := key.decode("latin-1")).isprintable() or not text.isascii():
         raise Problem(
             400, "invalid_idempotency_key", f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} printable ASCII characters."

@@ -14,8 +14,9 @@ from infra.log.port import Record, Topic
 from schemas.envelope import CommitRecord, EventRecord, decode_commit, partition_of
 from schemas.payloads import join
 from services.api.answers import Follower, StreamWaiter, await_reply
+from services.api.asgi import Header
 from services.api.commands import Position, Sender, now_ms
-from services.api.idempotency import Identity, check_fingerprint, mismatch
+from services.api.idempotency import Identity, check_fingerprint, mismatch, unkeyed
 from services.api.pressure import Pressure
 from services.api.principal import Principal
 from services.api.problems import of_outcome
@@ -137,6 +138,14 @@ class Starter:
         if commit.outcome.code == "idempotency_mismatch":
             raise mismatch()
         raise of_outcome(commit.outcome)
+
+    def admit_unread(self, workspace: str, headers: Sequence[Header]) -> Identity | None:
+        """The identity of a start without an Idempotency-Key. Nothing that exists can be meant, so a refusal need not
+        know what was sent: raises Problem as `check_pressure` does. None: there is a key, read on."""
+        identity = unkeyed(headers)
+        if identity is not None:
+            self.check_pressure(f"execution-{identity.id}", workspace)
+        return identity
 
     def check_pressure(self, stream: str, workspace: str) -> None:
         """Raises Problem 503 `overloaded` or 429 `workspace_overloaded` if no execution of this stream may start."""

@@ -16,7 +16,7 @@ from infra.telemetry.tracing import start_span
 from projections.webhooks.queries import WebhookRow
 from services.api.asgi import Header, Receive, Scope, Send, header_of, respond
 from services.api.bodies import MAX_BODY_BYTES, fold_pairs, read_body
-from services.api.idempotency import Identity, identify, is_keyed, new_identity
+from services.api.idempotency import Identity, identify
 from services.api.inboxes import KEPT_BYTES, Counted, Inboxes, Kept, Received, Refusals, Refused
 from services.api.parts import Parts
 from services.api.payloads import decode_payload
@@ -90,9 +90,7 @@ class WebhookRoute:
         if facts is None:
             raise _unknown()
         rules = facts.inboxes.get(binding.node) if facts.inboxes else None
-        fresh = new_identity() if rules is None and not is_keyed(headers) else None
-        if fresh is not None:  # nothing that exists can be meant: a refusal need not know what was sent
-            self._starter.check_pressure(f"execution-{fresh.id}", workspace)
+        fresh = self._starter.admit_unread(workspace, headers) if rules is None else None
         body = await request.read()
         items = request.parse(body)
         route = f"{path}?{request.query.decode('latin-1')}"
@@ -147,10 +145,7 @@ class WebhookRoute:
 
     async def _keep(self, binding: WebhookRow, request: _Request, problem: Problem) -> None:
         """Note a refused delivery, with what was sent as far as it can be had."""
-        if isinstance(problem, Counted):
-            self._refusals.count(binding)
-            return
-        if not self._refusals.wanted(binding.endpoint_id):
+        if isinstance(problem, Counted) or not self._refusals.wanted(binding.endpoint_id):
             self._refusals.count(binding)
             return
         with suppress(Problem):
