@@ -48,12 +48,12 @@ class Entry:
         return PAYLOAD_FIELDS.intersection(self.type.__struct_fields__)
 
     @property
-    def encodable_fields(self) -> tuple[str, ...]:
-        """Payload fields that may be Encoded."""
+    def encodable_field(self) -> str | None:
+        """The payload field that may be Encoded, if there is one."""
         fields = msgspec.structs.fields(self.type)
         found = [each.name for each in fields if each.name in PAYLOAD_FIELDS and get_origin(each.type) is dict]
         assert len(found) <= 1, "more than one is not provided for"
-        return tuple(found)
+        return found[0] if found else None
 
 
 class Codec:
@@ -63,7 +63,7 @@ class Codec:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries: dict[str, Entry] = {}
-        self._writers: dict[type, tuple[str, int, frozenset[str], tuple[str, ...]]] = {}
+        self._writers: dict[type, tuple[str, int, frozenset[str], str | None]] = {}
         self._decoders: dict[str, tuple[int, Callable[[Any], Any]]] = {}
         self._fillers: dict[str, dict[str, bytes]] = {}
         for entry in entries:
@@ -77,7 +77,7 @@ class Codec:
         if set(entry.upcasters or ()) != set(range(1, entry.version)):
             raise ValueError(f"{entry.name} version {entry.version} needs an upcaster for each version before it")
         self.entries[entry.name] = entry
-        self._writers[entry.type] = (entry.name, entry.version, entry.payload_fields, entry.encodable_fields)
+        self._writers[entry.type] = (entry.name, entry.version, entry.payload_fields, entry.encodable_field)
         self._decoders[entry.name] = (entry.version, msgspec.json.Decoder(entry.type).decode)
         self._fillers[entry.name] = {
             field.encode_name: _empty(field.type)
@@ -94,15 +94,15 @@ class Codec:
         except KeyError:
             raise UnknownRecord(type(value).__name__, 0, "this class is not registered") from None
         known = NO_FIELDS
-        for field in encodable:
-            if type(getattr(value, field)) is Encoded and spill is not None:
-                value, known = _without_known(value, field, spill, over)
+        if encodable is not None and spill is not None and type(getattr(value, encodable)) is Encoded:
+            value, known = _without_known(value, encodable, spill, over)
         try:
             data = _encode(value)
         except ENCODING_ERRORS as error:
             raise UnencodableRecord(name, error) from error
         if known:
             data = without(data, known)
+        # What is shorter has not so many brackets: most events are spared the look.
         if len(data) > 2 * MAX_RECORD_DEPTH and too_deep(data, MAX_RECORD_DEPTH):
             raise UnencodableRecord(name, ValueError(f"it is nested more than {MAX_RECORD_DEPTH} levels deep"))
         if len(data) > over and spill is not None and payloads:

@@ -138,14 +138,6 @@ def joined(parts: Sequence[tuple[str, bytes]]) -> bytes:
     return b"{%b}" % b",".join(b"%b:[%b]" % (_encode(port), b",".join(made)) for port, made in lists.items())
 
 
-def computed(result: Result) -> Output:
-    """The whole output in a result of `compute_run`."""
-    output, parts = outline(result)
-    for port, part in parts:
-        output.ports[port] += items_in(part)
-    return output
-
-
 @lru_cache(maxsize=64)
 def _graph(document_json: bytes) -> Graph:
     return compile_workflow(parse_document(msgspec.json.decode(document_json)))

@@ -23,7 +23,7 @@ from domain.execution.commands import (
     Resume,
     StartExecution,
 )
-from domain.execution.compute import computed
+from domain.execution.compute import Result, items_in, outline
 from domain.execution.decider import compute_job, compute_run, decide, fold, restore, script_call, snapshot
 from domain.execution.events import (
     TERMINAL,
@@ -38,6 +38,7 @@ from domain.execution.links import NO_LINKS
 from domain.execution.scripts import foreign_values
 from domain.execution.state import Execution
 from domain.nodes.failures import NodeFailure
+from domain.nodes.node_type import Output
 from domain.workflow.document import parse_document
 from domain.workflow.graph import Graph, compile_workflow
 from tests.support.scripts import sandbox_of_tests
@@ -106,6 +107,14 @@ def view(state: Execution) -> Any:
         [[index, run, ports(numbers)] for index, run, numbers in traced],
         {name: open_lists(value) for name, value in known.items()},
     ]
+
+
+def computed(result: Result) -> Output:
+    """The whole output in what `compute_run` returned."""
+    output, parts = outline(result)
+    for port, part in parts:
+        output.ports[port] += items_in(part)
+    return output
 
 
 class Run:

@@ -19,10 +19,9 @@ from domain.execution.commands import (
     PassTime,
     Resume,
 )
-from domain.execution.compute import computed
 from domain.execution.decider import compute_job, compute_run
 from domain.execution.events import TERMINAL, AttemptConcluded, ExecutionCancelled
-from tests.support.executions import Run, failed, node, ok, workflow
+from tests.support.executions import Run, computed, failed, node, ok, workflow
 
 ORDERS = 100
 

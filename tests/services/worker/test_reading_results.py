@@ -7,14 +7,14 @@ import pytest
 
 from domain.encoded import Encoded
 from domain.execution.commands import ConcludeCompute
-from domain.execution.compute import PART_ITEMS, Result, compute_job, compute_run, computed
+from domain.execution.compute import PART_ITEMS, Result, compute_job, compute_run
 from domain.execution.events import NodeCompleted
 from schemas import registry
 from schemas.errors import UnencodableRecord
 from schemas.nesting import MAX_RECORD_DEPTH
 from schemas.payloads import BlobCollector
 from services.worker.computing import OUTPUTS_DEPTH, _read
-from tests.support.executions import Run, node, workflow
+from tests.support.executions import Run, computed, node, workflow
 
 
 def filtering(count: int, **more: Any) -> tuple[Run, Result]:
