@@ -7,17 +7,14 @@ from typing import Any, Protocol
 from infra.postgres.pool import DATABASE_AWAY, Pool
 from projections.credentials.queries import SealedCredential, sealed_credential
 
-ROWS_AWAY = DATABASE_AWAY
-"""The read model cannot be asked now."""
-
 
 class CredentialRows(Protocol):
     async def find(self, workspace: str, credential_id: str) -> SealedCredential | None:
-        """None where this workspace has no such credential. Raises what ROWS_AWAY lists."""
+        """None where this workspace has no such credential. Raises what DATABASE_AWAY lists."""
         ...
 
     def alone(self, credential_id: str) -> AbstractAsyncContextManager[None]:
-        """While inside, no other worker of the installation is, for this credential. Raises what ROWS_AWAY lists."""
+        """While inside, no other worker is, for this credential. Raises what DATABASE_AWAY lists."""
         ...
 
 

@@ -29,11 +29,12 @@ from domain.credential.oauth2 import Tokens, may_succeed_later, read_tokens, ren
 from domain.credential.types import CREDENTIAL_TYPES
 from domain.credential.values import complete
 from domain.effects import CredentialRef, EffectError, HttpRequest
+from infra.postgres.pool import DATABASE_AWAY
 from infra.telemetry.logs import get_logger
 from infra.telemetry.secret_values import RECENT, SecretValues
 from infra.vault import CannotOpen, Place, Vault
 from projections.credentials.queries import SealedCredential
-from services.worker.effects.credential_rows import ROWS_AWAY, CredentialRows
+from services.worker.effects.credential_rows import CredentialRows
 from services.worker.effects.opened import CredentialProblem, Opened, secret_values
 from services.worker.tell import Teller
 
@@ -175,7 +176,7 @@ class Credentials:
     async def _load(self, key: Key) -> Opened:
         try:
             row = await self._find(key)
-        except ROWS_AWAY as error:
+        except DATABASE_AWAY as error:
             _log.warning("credentials cannot be read", reason=str(error))
             kept = self._kept.get(key)
             if kept is None:
@@ -202,7 +203,7 @@ class Credentials:
         while True:
             try:
                 return await self._rows.find(*key)
-            except ROWS_AWAY:
+            except DATABASE_AWAY:
                 if key in self._kept or self._seconds() >= deadline:
                     raise
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -262,7 +263,7 @@ class Credentials:
                 if opened.generation != generation:
                     return opened  # another worker was faster
                 return await self._ask_provider(key, opened)
-        except ROWS_AWAY as error:
+        except DATABASE_AWAY as error:
             _log.warning("tokens cannot be renewed now", credential_id=key[1], reason=str(error))
             raise _away() from None
 
